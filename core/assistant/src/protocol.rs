@@ -20,7 +20,7 @@ pub(crate) struct Request {
     pub(crate) params: Value,
 }
 
-/// The reason for which a request has no result.
+/// The reason why a request has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProtocolError {
     code: i32,

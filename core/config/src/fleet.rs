@@ -34,7 +34,7 @@ pub struct Fleet {
     defaults: Defaults,
 }
 
-/// The configuration of a tenant, or the reason for which its file cannot be used.
+/// The configuration of a tenant, or the reason why its file cannot be used.
 pub type Loaded = Result<Config, Failure>;
 
 impl Fleet {

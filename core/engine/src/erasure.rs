@@ -82,7 +82,7 @@ pub fn preview(
     Ok(Search::new(subject)?.preview(lock.tenant(), audit::LOG, subject, &cleanser)?)
 }
 
-/// Records in the ledger that somebody has looked at what an erasure would take out.
+/// Records in the ledger a preview of what an erasure would take out.
 ///
 /// # Errors
 ///

@@ -49,7 +49,7 @@ impl RetentionReport {
         })
     }
 
-    /// Returns the reason for which nothing was removed, if that is the clock. `program` is what starts the program.
+    /// Returns the reason why nothing was removed, if that is the clock. `program` is what starts the program.
     pub fn refusal(&self, program: &str) -> Option<String> {
         let accept = format!("if it is right now, `{program} privacy retention --accept-clock`");
         match self.plan.clock {

@@ -21,7 +21,7 @@ const MAX_REASON: usize = 40;
 pub struct KnownBy {
     /// The identifier as it is written.
     pub identifier: String,
-    /// `lasting`, or `reusable` if somebody else may get it.
+    /// `lasting`, or `reusable` if another person may get it.
     pub kind: &'static str,
     /// The time for which it would be suppressed, in words.
     pub suppressed: String,
@@ -57,7 +57,7 @@ pub fn known_by(subject: &Subject) -> Vec<KnownBy> {
     identifiers.collect()
 }
 
-/// Refuses a reason that is not a word, so that nobody writes a name into it.
+/// Refuses a reason that is not a word, so that no name gets into it.
 ///
 /// # Errors
 ///
@@ -206,7 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_somebody_else_may_get_is_suppressed_for_days_if_a_lasting_identifier_is_known() {
+    fn a_name_that_another_person_may_get_is_suppressed_for_days_if_a_lasting_identifier_is_known()
+    {
         let sid = "S-1-5-21-1-2-3-1001";
         let both = subject(&[(IdentifierKind::Login, "jdoe"), (IdentifierKind::Sid, sid)]);
         assert_eq!(suppressed(&both, sid), ("lasting", "until lifted".to_owned()));

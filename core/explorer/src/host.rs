@@ -175,7 +175,7 @@ pub struct PrivacyStatus {
     pub windows: Vec<Window>,
     /// The items that the next run removes, each with the time since when it is kept.
     pub due: Vec<Due>,
-    /// The reason for which nothing is removed although it is due, if the clock is not trusted.
+    /// The reason why nothing is removed although it is due, if the clock is not trusted.
     pub clock: Option<String>,
     /// The properties that hold personal data, by type.
     pub personal: Vec<PersonalProperties>,

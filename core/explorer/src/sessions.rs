@@ -36,7 +36,7 @@ impl OpenGeneration {
         self.index.get_or_try_init(|| SearchIndex::load(&self.session)).await
     }
 
-    /// Returns the reason for which a question cannot be asked of this generation by this role; none if it can.
+    /// Returns the reason why a question cannot be asked of this generation by this role; none if it can.
     pub(crate) fn unavailability(&self, host: &dyn Host, question: &Question) -> Option<String> {
         let query = &question.query;
         // The process that answers it has tables that are not here.

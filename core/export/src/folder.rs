@@ -48,7 +48,7 @@ impl FolderReport {
     }
 }
 
-/// The reason for which a folder cannot be written to.
+/// The reason why a folder cannot be written to.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The system refuses to list it.

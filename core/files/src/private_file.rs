@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The reason for which a file may not be used as a secret.
+/// The reason why a file may not be used as a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
     /// Its metadata cannot be read.

@@ -85,7 +85,7 @@ pub struct LastRun {
     pub ended: Option<(Timestamp, Ended)>,
 }
 
-/// The reason for which a tenant is due at its next time.
+/// The reason why a tenant is due at its next time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DueReason {
     /// It never ran.
@@ -102,7 +102,7 @@ pub enum DueReason {
     Stopped,
 }
 
-/// The reason for which a tenant is not run any more until someone mends it.
+/// The reason why a tenant is paused until a person mends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PauseReason {
     /// Its runs failed several times in a row.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// The reason for which no HTTP client can be made with these settings on this machine.
+/// The reason why no HTTP client can be made with these settings on this machine.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SetupError {
     /// The file of further authorities cannot be used.

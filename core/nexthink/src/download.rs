@@ -195,7 +195,7 @@ pub(crate) async fn next_chunk(
     }
 }
 
-/// The reason for which the file host does not deliver.
+/// The reason why the file host does not deliver.
 async fn refusal(mut response: Response, host: &str) -> NexthinkError {
     let status = response.status();
     if !status.is_client_error() {

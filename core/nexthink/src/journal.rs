@@ -77,12 +77,12 @@ pub trait ExportJournal: Send {
     /// when a download begins or begins anew, and when the whole file is in the sink.
     ///
     /// # Errors
-    /// The reason for which it could not be kept; the export then fails, since it could be paid for twice.
+    /// The reason why it could not be kept; the export then fails, since it could be paid for twice.
     fn record(&mut self, record: &ExportRecord) -> io::Result<()>;
 
     /// The last record is of no use any more: the export is gone, failed, or does not give its file.
     ///
     /// # Errors
-    /// The reason for which it could not be removed; the export then fails.
+    /// The reason why it could not be removed; the export then fails.
     fn forget(&mut self) -> io::Result<()>;
 }

@@ -14,14 +14,14 @@ pub trait ResultsSink: AsyncWrite + Unpin {
     /// Drops all that was written, so that the next byte is the first of the file.
     ///
     /// # Errors
-    /// The reason for which it could not be emptied; the export then fails.
+    /// The reason why it could not be emptied; the export then fails.
     fn restart(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Goes to the end of what is there and tells how many bytes that is, so that the next byte
     /// follows them.
     ///
     /// # Errors
-    /// The reason for which that could not be found out; the export then fails.
+    /// The reason why that could not be found out; the export then fails.
     fn resume(&mut self) -> impl Future<Output = io::Result<u64>> + Send;
 }
 

@@ -1,4 +1,4 @@
-//! The reason for which a call to Nexthink is repeated.
+//! The reason why a call to Nexthink is repeated.
 
 use std::fmt;
 use std::time::Duration;

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trail_that_nobody_asked_for_lacks_nothing() {
+    fn a_trail_that_was_not_asked_for_lacks_nothing() {
         assert!(!lacks_events(&Coverage::default(), NOON_MS));
     }
 

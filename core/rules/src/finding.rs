@@ -97,7 +97,7 @@ pub struct HistoryEntry {
     /// The generation or run that showed it, or who did it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
-    /// The reason for which it is over.
+    /// The reason why it is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
 }

@@ -115,7 +115,7 @@ pub struct Message {
     /// When it may be tried, milliseconds since 1970-01-01 UTC.
     #[serde(default)]
     pub next: u64,
-    /// The reason for which the last attempt failed.
+    /// The reason why the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

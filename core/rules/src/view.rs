@@ -64,7 +64,7 @@ pub struct FindingRow {
     pub opened: Option<String>,
     /// When it was last resolved.
     pub resolved: Option<String>,
-    /// The reason for which it is over.
+    /// The reason why it is over.
     pub reason: Option<Reason>,
     /// Who acknowledged it.
     pub acknowledged_by: Option<String>,
@@ -125,7 +125,7 @@ pub struct HappeningView {
     pub what: Happening,
     /// The generation or run that showed it, or who did it.
     pub by: String,
-    /// The reason for which it is over, in words.
+    /// The reason why it is over, in words.
     pub reason: Option<&'static str>,
 }
 
@@ -143,7 +143,7 @@ pub struct RuleView {
     pub at: String,
     /// `complete`, `unknown` or `failed`.
     pub result: &'static str,
-    /// The reason for which it is unknown or has failed.
+    /// The reason why it is unknown or has failed.
     pub why: Option<String>,
     /// The number of its findings that hold.
     pub open: usize,

@@ -1,6 +1,6 @@
 //! The one error type of this crate.
 
-/// The reason for which a file of the user cannot be used.
+/// The reason why a file of the user cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SoftwareError {
     /// It does not have the expected form.

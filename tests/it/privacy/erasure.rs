@@ -69,7 +69,7 @@ impl Place {
     }
 
     /// The identifiers and names of a user who has alerts, as a tenant without a profile shows them.
-    fn somebody() -> Person {
+    fn a_person() -> Person {
         let full =
             Scene::of(TenantSpec { devices: 12, users: 10, alerts: 30, ..TenantSpec::default() });
         full.run_completely();
@@ -174,7 +174,7 @@ fn nothing_is_left_of_somebody_after_runs_a_restore_and_a_rotation() {
         let place = Place::new(profile);
         place.scene.run_completely();
         place.scene.run_completely();
-        let person = Place::somebody();
+        let person = Place::a_person();
         let mut texts = pseudonyms(&place, &person.upn);
         assert!(texts.len() > 2, "{profile}: somebody is known by several: {}", texts.len());
         texts.extend(person.texts.clone());
@@ -224,7 +224,7 @@ fn a_store_that_was_put_back_is_delivered_to_no_destination() {
     let backup = tempfile::tempdir().expect("a folder can be made");
     let store = place.scene.path("store").join(TENANT);
     copy(&store, &backup.path().join("store"));
-    place.erase("--user", &Place::somebody().upn);
+    place.erase("--user", &Place::a_person().upn);
     fs::remove_dir_all(&store).expect("it is ours");
     copy(&backup.path().join("store"), &store);
     let jobs = place.jupiterone.jobs().len();
@@ -238,13 +238,13 @@ fn a_store_that_was_put_back_is_delivered_to_no_destination() {
 }
 
 #[test]
-fn somebody_goes_at_jupiterone_although_the_step_is_not_complete() {
+fn a_person_goes_at_jupiterone_although_the_step_is_not_complete() {
     let place = Place::new("full");
     place.scene.run_completely();
     place.scene.run_completely();
     // A second delivery, with all types complete.
     place.done(&["sync", "jupiterone", "--full"]);
-    let person = Place::somebody();
+    let person = Place::a_person();
     place.scene.update(|behaviour| _ = behaviour.missing.insert(SavedQuery::Users));
     place.erase("--user", &person.upn);
     let run = place.scene.run(&[]);
@@ -261,7 +261,7 @@ fn somebody_goes_at_jupiterone_although_the_step_is_not_complete() {
 fn an_erasure_is_shown_asked_for_listed_and_lifted() {
     let place = Place::new("full");
     place.scene.run_completely();
-    let person = Place::somebody();
+    let person = Place::a_person();
     let before = place.scene.keys("nexthink_user");
     let asked = place.scene.program(&["privacy", "erase", "--user", &person.upn, "--reason", "x"]);
     assert_eq!(asked.exit, Some(2), "{}", asked.stderr);
@@ -331,7 +331,7 @@ fn a_device_goes_with_its_edges_and_alerts() {
 fn a_retrieval_has_every_fact_of_somebody_and_none_of_anybody_else() {
     let place = Place::new("full");
     place.scene.run_completely();
-    let person = Place::somebody();
+    let person = Place::a_person();
     let answer = place.done(&["privacy", "retrieve", "--user", &person.upn]);
     let json: Value = serde_json::from_str(&answer.stdout).expect("it is JSON");
     let user = &json["entities"]["nexthink_user"];

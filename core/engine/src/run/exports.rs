@@ -72,7 +72,7 @@ pub(super) enum FetchedFrom {
     Files(Vec<FilePattern>),
 }
 
-/// The reason for which there are no files.
+/// The reason why there are no files.
 #[derive(Debug, Clone)]
 pub(super) enum FetchError {
     /// An export failed.

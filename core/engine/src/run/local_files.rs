@@ -18,14 +18,14 @@ use crate::moment::Moment;
 /// The time without a change after which a plain file counts as whole. A writer that pauses for longer goes unnoticed.
 const UNCHANGED: Duration = Duration::from_mins(1);
 
-/// The reason for which a dataset is partial if a plain file of it changed later.
+/// The reason why a dataset is partial if a plain file of it changed later.
 pub(super) const UNSETTLED: &str = "a file was changed less than a minute ago, so that its end may be missing; a \
                                     compressed file would prove its end";
 
 /// The bytes that are copied in one go.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// The reason for which the files of a step cannot be used.
+/// The reason why the files of a step cannot be used.
 #[derive(Debug, Clone)]
 pub(super) enum LocalFileError {
     /// There is no file.

@@ -101,7 +101,7 @@ async fn jupiterone_is_delivered_to_like_every_destination() {
     let preview = kind.preview(tenant.engine(), &store, generation, &request, None);
     let preview = preview.expect("it is readable");
     assert!(preview.table.contains("nexthink_device"), "{}", preview.table);
-    assert_eq!(simulated.jobs().len(), 0, "a preview asks nobody");
+    assert_eq!(simulated.jobs().len(), 0, "a preview sends no request");
     let delivered = deliver(&tenant, kind, &request, false).await.expect("it delivers");
     assert_eq!((delivered.ending, simulated.jobs().len()), (Ending::Complete, 1));
     assert!(!delivered.remarks.is_empty());

@@ -86,7 +86,7 @@ pub(crate) struct TypeSummary {
     pub(crate) objects_before: Option<u64>,
     /// True if objects may be missing or of an earlier generation.
     pub(crate) partial: bool,
-    /// The reason for which it is partial, if the last run tells.
+    /// The reason why it is partial, if the last run tells.
     pub(crate) reason: Option<String>,
 }
 

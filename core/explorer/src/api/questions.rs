@@ -40,7 +40,7 @@ struct ListedQuestion {
     show: Show,
     parameters: Vec<Parameter>,
     is_shipped: bool,
-    /// The reason for which it cannot be asked of this generation or by this user; none if it can.
+    /// The reason why it cannot be asked of this generation or by this user; none if it can.
     unavailable: Option<String>,
 }
 

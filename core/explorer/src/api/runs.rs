@@ -43,7 +43,7 @@ struct Run {
     published: bool,
     /// The generation; none if it cannot be read.
     generation: Option<GenerationSummary>,
-    /// The reason for which it cannot be read.
+    /// The reason why it cannot be read.
     problem: Option<String>,
     started_at: Option<String>,
     finished_at: Option<String>,
@@ -61,7 +61,7 @@ pub(crate) struct StepSummary {
     pub(super) name: String,
     /// `complete`, `partial`, `failed`, `skipped` or `deferred`.
     pub(crate) outcome: String,
-    /// The reason for which it is not complete.
+    /// The reason why it is not complete.
     pub(super) reason: Option<String>,
     #[serde(default)]
     pub(crate) rows: RowCounts,

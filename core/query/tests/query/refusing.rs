@@ -8,7 +8,7 @@ use core_store::StoreError;
 
 use crate::support::{Checked, Place, entity, estate, rows, text};
 
-/// Returns the reason for which a query gets no answer, whether it is refused before it runs or fails while it runs.
+/// Returns the reason why a query gets no answer, whether it is refused before it runs or fails while it runs.
 async fn refusal(
     session: &QuerySession,
     sql: &str,
