@@ -4,10 +4,8 @@ mod escape;
 mod grid;
 mod numbers;
 mod report;
-mod shell;
 
 pub use escape::{escape_for_terminal, escape_in_json, is_hidden};
 pub use grid::Grid;
 pub use numbers::{bytes, count, plural};
 pub use report::table;
-pub use shell::for_shell;
