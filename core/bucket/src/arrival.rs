@@ -1,11 +1,11 @@
-//! Files that arrive in a folder: the content of a tenant as another place has it.
+//! Brings the content of a tenant in another place into a folder.
 
 use core_store::{Incoming, RunLock, TenantSnapshot};
 
 use crate::error::BucketError;
 use crate::pieces::Pieces;
 
-/// A folder that becomes what a snapshot says. It is locked meanwhile.
+/// A locked folder that is being made equal to a snapshot.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     lock: RunLock,
@@ -15,7 +15,7 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// Starts with what the folder has, and with what an interrupted arrival has left there.
+    /// Starts with the content of the folder, and with the files that an interrupted arrival left there.
     pub(crate) fn begin(lock: RunLock) -> Result<Self, BucketError> {
         let known = lock.tenant().known_files()?;
         let incoming = lock.receive();
@@ -26,8 +26,7 @@ impl Arrival {
         &self.known
     }
 
-    /// Returns the files of a snapshot that the folder does not have. What an interrupted arrival has left is read and
-    /// compared.
+    /// Returns the files of a snapshot that the folder lacks. Files of an interrupted arrival are read and compared.
     pub(crate) fn missing(&self, snapshot: &TenantSnapshot) -> Result<Vec<String>, BucketError> {
         let mut missing = Vec::new();
         for (path, file) in &snapshot.files {
@@ -39,7 +38,7 @@ impl Arrival {
         Ok(missing)
     }
 
-    /// Stores a file and compares it as it was stored; no reader sees it yet.
+    /// Stores a file, and compares it after reading it back. No reader sees it yet.
     pub(crate) async fn put(&self, path: &str, mut content: Pieces) -> Result<(), BucketError> {
         let mut file = self.incoming.create(path)?;
         while let Some(piece) = content.next().await? {
@@ -48,7 +47,7 @@ impl Arrival {
         Ok(self.incoming.finish(&file, path, content.expected())?)
     }
 
-    /// Makes the folder what the snapshot says. Returns the number of files that were removed.
+    /// Makes the folder equal to the snapshot. Returns the number of removed files.
     pub(crate) fn put_in_place(&self, snapshot: &TenantSnapshot) -> Result<usize, BucketError> {
         self.incoming.put_in_place(snapshot)?;
         let old = self.known.files.keys();

@@ -1,4 +1,4 @@
-//! The clients for buckets. They are part of a program that was built with the feature `cloud` only.
+//! The clients for buckets, behind the feature `cloud`.
 
 use std::sync::Arc;
 #[cfg(feature = "cloud")]
@@ -44,7 +44,7 @@ pub(crate) fn connect(
 
     use crate::place::Service;
 
-    // The time of a whole request: long enough for a large table over a slow line.
+    // The limit for a whole request: long enough for a large table over a slow line.
     let options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
     let failed = |error: object_store::Error| BucketError::Configuration {
         reason: error.to_string().lines().next().unwrap_or_default().to_owned(),
@@ -77,7 +77,7 @@ pub(crate) fn connect(
     }
 }
 
-/// Returns true if an endpoint is this machine: only then is HTTP without TLS allowed.
+/// Returns true if an endpoint is on this machine. Only then is HTTP without TLS allowed.
 #[cfg(feature = "cloud")]
 fn is_loopback(settings: &ClientSettings, prefix: &str) -> bool {
     let endpoints = settings.0.iter().filter(|(name, _)| name.starts_with(prefix));

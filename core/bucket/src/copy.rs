@@ -1,9 +1,9 @@
-//! Copying of a tenant from one place to another: a backup outside of the machine, and the way between places.
+//! Copies a tenant from one place to another, for backups outside the machine and to move a store.
 //!
-//! A copy makes the target what the source is. It sends what the target does not have, compares every file with its
-//! hash on both sides, and changes what readers see last and in one step: the head of a bucket, or the pointer of a
-//! folder. What the source does not have any more, such as rows of a person who was erased, is removed from the target
-//! in the same copy. A copy that was interrupted is finished by the next one, which sends nothing twice.
+//! A copy makes the target equal to the source. It sends the files that the target lacks, and compares every file
+//! with its hash on both sides. Last and in one step it changes what readers see: the head of a bucket, or the
+//! pointer of a folder. The same copy removes from the target what the source no longer has, such as rows of an
+//! erased person. The next copy finishes an interrupted one, and sends nothing twice.
 
 mod relation;
 mod source;
@@ -25,7 +25,7 @@ use crate::probe::DeletedObjects;
 /// The number of files that are sent at the same time. Each needs two pieces of memory at most.
 const FILES_AT_ONCE: usize = 8;
 
-/// The number of times that a copy starts again because its source changes.
+/// The number of times that a copy starts again if its source changes.
 const ATTEMPTS: u32 = 3;
 
 /// A request to copy a tenant.
@@ -36,17 +36,17 @@ pub struct CopyRequest<'a> {
     pub to: &'a Place,
     /// The tenant's name.
     pub tenant: &'a str,
-    /// The process that copies, for the messages of others that find a lock taken.
+    /// This process, for the messages of processes that find the lock taken.
     pub owner: &'a str,
-    /// The knowledge about a bucket that keeps deleted objects.
+    /// The time for which the bucket keeps deleted objects, if it does.
     pub deleted_objects: DeletedObjects,
     /// The lifetime of the lease in a bucket.
     pub lease_lifetime: Duration,
     /// Random bits for nonces and keys.
     pub random: Random,
-    /// True if nothing is to be written.
+    /// True if nothing must be written.
     pub is_dry_run: bool,
-    /// Called before anything is sent from a folder, for its ledger. What it writes is copied too.
+    /// Called before anything is sent from a folder, to write to its ledger. Its changes are copied too.
     pub before_sending: &'a dyn Fn() -> Result<(), BucketError>,
 }
 
@@ -81,7 +81,7 @@ pub struct CopyReport {
 }
 
 impl CopyReport {
-    /// The report as one JSON object, with what was asked for.
+    /// The report and the request as one JSON object.
     pub fn to_json(&self, request: &CopyRequest<'_>) -> serde_json::Value {
         serde_json::json!({
             "tenant": request.tenant,
@@ -105,7 +105,7 @@ impl CopyReport {
 ///
 /// [`BucketError::Refused`] for a target that is newer or another tenant's; [`BucketError::Empty`];
 /// [`BucketError::SourceChanged`] if the source changes again and again; [`BucketError::Held`]; errors of reading and
-/// writing. After any of them the target is what it was, or what the source is, and the next copy goes on.
+/// writing. After an error, readers of the target see its old state or the whole copy, and the next copy continues.
 pub async fn copy(request: &CopyRequest<'_>) -> Result<CopyReport, BucketError> {
     if request.from.to_string() == request.to.to_string() {
         return Err(BucketError::Refused {
@@ -159,7 +159,7 @@ async fn copy_once(source: &Source, target: &mut Target) -> Result<CopyReport, B
     Ok(report)
 }
 
-/// Finds out what a copy would do.
+/// Computes the report of a copy without copying.
 async fn dry_run(request: &CopyRequest<'_>, source: &Source) -> Result<CopyReport, BucketError> {
     let known = target::look(request).await?;
     relation::check(request, source, &known).await?;

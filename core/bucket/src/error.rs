@@ -1,21 +1,21 @@
-//! The error type of this crate. It names objects and files; never a credential, and nothing of what a server wrote in
-//! the body of an answer.
+//! The error type of this crate. It names objects and files, and never contains a credential or any part of the body
+//! of a server's answer.
 
 use std::error::Error as _;
 
 use core_store::StoreError;
 
-/// The longest text of an error of the network in a message.
+/// The length limit for the text of a network error in a message.
 const MAX_REASON: usize = 160;
 
 /// An error of working with a bucket or of copying a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BucketError {
-    /// The address of a place is not understood.
+    /// The address of a place is invalid.
     #[error("{text} is no place of a store: {rule}")]
     InvalidAddress {
-        /// The address without anything that may be a credential.
+        /// The address, without any part that may be a credential.
         text: String,
         /// The rule.
         rule: &'static str,
@@ -44,7 +44,7 @@ pub enum BucketError {
         key: String,
         /// The kind of the failure.
         reason: String,
-        /// The kind, where a caller decides by it.
+        /// The kind, for callers that decide by it.
         kind: RequestErrorKind,
     },
     /// A head or a listing cannot be parsed.
@@ -90,7 +90,7 @@ pub enum BucketError {
         /// The failure of the last attempt.
         reason: String,
     },
-    /// The bucket does not do what a store in it relies on.
+    /// The bucket lacks a property that a store in it relies on.
     #[error("the bucket cannot hold a store: {reason}; {fix}")]
     Unsuitable {
         /// The missing property.
@@ -98,7 +98,7 @@ pub enum BucketError {
         /// The remedy.
         fix: &'static str,
     },
-    /// The bytes that were read are not those that were written.
+    /// The bytes that were read differ from those that were written.
     #[error(
         "{place} is not what it was when it was written ({what}), so nothing was replaced: run `store verify` where it \
          came from"
@@ -109,7 +109,7 @@ pub enum BucketError {
         /// The difference.
         what: String,
     },
-    /// The source changed while it was copied.
+    /// The source changed during the copy.
     #[error("the source changed while it was copied: run this again")]
     SourceChanged,
     /// The source has nothing to copy.
@@ -128,7 +128,7 @@ pub enum BucketError {
         /// The remedy.
         fix: &'static str,
     },
-    /// The thread that holds the lease has ended.
+    /// The thread that renews the lease has ended.
     #[error(
         "the connection to the bucket has ended, so nothing more was published: run this again"
     )]
@@ -171,7 +171,7 @@ impl BucketError {
         move |error| Self::Request { action, key, reason: reason(&error), kind: kind(&error) }
     }
 
-    /// Returns true if an object that was asked for is not there.
+    /// Returns true if the requested object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Request { kind: RequestErrorKind::NotFound, .. })
     }
@@ -213,7 +213,7 @@ pub(crate) fn reason(error: &object_store::Error) -> String {
     }
 }
 
-/// The innermost error, which tells of the network, for example "connection refused".
+/// The innermost error, which describes the network failure, for example "connection refused".
 fn root_cause(error: &object_store::Error) -> String {
     let mut cause = error.source();
     let mut text = String::new();

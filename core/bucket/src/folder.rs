@@ -1,8 +1,8 @@
 //! A tenant's folder in a bucket: its objects, their keys and the listings of files.
 //!
-//! No key is used twice: it has the hash of the content, and random digits of the write. So an object never changes, a
-//! key that is doomed never comes back, and a process that was paused before a deletion cannot delete what another one
-//! has written since.
+//! No key is used twice: it contains the hash of the content, and random digits of the write. So an object never
+//! changes, a doomed key never comes back, and a process that was paused before a deletion cannot delete an object
+//! that another process has written since.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::head_store::HEAD_FILE;
 use crate::lease::Random;
 use crate::pieces::{PIECE, Pieces};
 
-/// The version of listings that this program writes, and the highest that it reads.
+/// The version of listings that this program writes, and the newest that it reads.
 const FORMAT_VERSION: u32 = 1;
 
 /// The digits of the hash in a key.
@@ -146,7 +146,7 @@ impl BucketFolder {
         written
     }
 
-    /// Deletes objects. One that is not there is no error.
+    /// Deletes objects. A missing object is not an error.
     pub(crate) async fn delete(&self, keys: Vec<String>) -> Result<(), BucketError> {
         let paths: Vec<_> = keys.iter().map(|key| Ok(self.path(key))).collect();
         let mut deleted = self.store.delete_stream(stream::iter(paths).boxed());
@@ -189,7 +189,7 @@ fn new_key(path: &str, blake3: &str, random: u64) -> String {
     format!("{folder}{slash}{stem}-{hash}-{random:08x}.{extension}")
 }
 
-/// Returns the path of the file that a key was made for, and the digits of its hash; None for any other key.
+/// Returns the path of the file behind a key, and the digits of its hash; None for any other key.
 pub(crate) fn parse_key(key: &str) -> Option<(String, &str)> {
     let (rest, extension) = key.rsplit_once('.')?;
     let (rest, random) = rest.rsplit_once('-')?;

@@ -1,8 +1,8 @@
-//! The head of a tenant in a bucket: the one object that says who may write, what is published and what is to be
-//! deleted. Every change is a new head made from the one before it; this module makes them and does no I/O.
+//! The head of a tenant in a bucket: the one object with the lease, the published content and the objects to delete.
+//! Every change makes a new head from the previous one. This module does no I/O.
 //!
-//! Lease and published content are in one object on purpose. With the lease in an object of its own, a holder that is
-//! paused between looking at the lease and writing the content publishes under a lease that it has lost.
+//! Lease and published content are in one object on purpose. If the lease were a separate object, a holder that is
+//! paused between checking the lease and writing the content would publish under a lost lease.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,10 +10,10 @@ use std::fmt;
 use core_store::GenerationId;
 use serde::{Deserialize, Serialize};
 
-/// The version that this program writes, and the highest that it reads.
+/// The version that this program writes, and the newest that it reads.
 pub(crate) const FORMAT_VERSION: u32 = 1;
 
-/// The number of earlier writes that a head names, so that a writer whose answer was lost finds its write even after
+/// The number of earlier writes that a head names, so that a writer whose answer was lost still finds its write after
 /// others have followed.
 const KEPT_NONCES: usize = 8;
 
@@ -35,7 +35,7 @@ impl fmt::Display for Nonce {
     }
 }
 
-/// The right to write, until another process takes it.
+/// The exclusive right to write, until another process takes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// The holder, for messages, for example "pid 4711, started 2026-03-01T08:00:00Z".
@@ -63,15 +63,15 @@ pub struct Content {
     /// The listings of files, by folder: `generations/01JN…`, `events/audit`, `ledger`.
     #[serde(default)]
     pub listings: BTreeMap<String, ObjectRef>,
-    /// Small files by path, with their text: no object of their own, and so no request.
+    /// Small files by path, with their text. They need no object and so no request of their own.
     #[serde(default)]
     pub small_files: BTreeMap<String, String>,
-    /// The notes on exports that were started and not used yet, by the name of the download, so that the next run goes
-    /// on with them wherever it is.
+    /// The notes on exports that were started and not used yet, by the name of the download, so that the next run
+    /// resumes them on any machine.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub notes: BTreeMap<String, String>,
-    /// Keys of objects that nothing refers to any more. They are named here before they are deleted, and until they
-    /// are, so that neither a crash nor a lost lease leaves or resurrects one.
+    /// Keys of unreferenced objects. They stay here until the objects are deleted, so that neither a crash nor a lost
+    /// lease leaves or resurrects one.
     #[serde(default)]
     pub doomed: BTreeSet<String>,
 }
@@ -87,7 +87,7 @@ pub struct Head {
     pub revision: u64,
     /// The nonce of the write that made this head.
     pub nonce: Nonce,
-    /// The nonces of the writes before, the newest last.
+    /// The nonces of the previous writes, the newest last.
     #[serde(default)]
     pub recent: Vec<Nonce>,
     /// The number of times that the lease was taken.
@@ -113,7 +113,7 @@ impl Head {
         }
     }
 
-    /// The head after taking the lease, whoever held it.
+    /// The head after the lease was taken, from any holder or none.
     #[must_use]
     pub fn acquired(&self, lease: Lease, nonce: Nonce) -> Self {
         Self { epoch: self.epoch + 1, lease: Some(lease), ..self.next(nonce) }
@@ -125,19 +125,19 @@ impl Head {
         self.next(nonce)
     }
 
-    /// The head after giving the lease up.
+    /// The head after the lease was released.
     #[must_use]
     pub fn released(&self, nonce: Nonce) -> Self {
         Self { lease: None, ..self.next(nonce) }
     }
 
-    /// The head with other content. It renews the lease too.
+    /// The head with new content. It renews the lease too.
     #[must_use]
     pub fn with_content(&self, content: Content, nonce: Nonce) -> Self {
         Self { content, ..self.next(nonce) }
     }
 
-    /// Returns true if a write of this nonce made this head or one of the last ones before it.
+    /// Returns true if the write with this nonce made this head or one of its last predecessors.
     pub fn descends_from(&self, nonce: &Nonce) -> bool {
         self.nonce == *nonce || self.recent.contains(nonce)
     }

@@ -1,9 +1,9 @@
-//! Reading and writing of a head, so that every writer knows what became of its write.
+//! Reads and writes a head, so that every writer learns whether its write arrived.
 //!
-//! A write is conditional: it replaces the head that it was made from, or nothing. An error proves nothing, since a
-//! bucket may answer 500 after it has written, and the client's second attempt then fails with "already exists". So
-//! after every error the head is read back: its nonces tell whether the write was done. One that was not done is
-//! sent again with the same bytes, so that it does not matter which of two attempts arrives, or how late.
+//! A write is conditional: it replaces the head that it was made from, or nothing. An error proves nothing: a bucket
+//! may answer 500 after it has written, and the client's second attempt then fails with "already exists". So after
+//! every error the head is read back, and its nonces tell whether the write arrived. If not, it is sent again with
+//! the same bytes, so that it does not matter which of two attempts arrives, or how late.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(crate) const HEAD_FILE: &str = "head.json";
 /// The attempts of a write and of each read-back.
 const ATTEMPTS: u32 = 5;
 
-/// The pause after the first failed attempt; each further one is twice as long.
+/// The pause after the first failed attempt; each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// A head, and the version of its object.
@@ -36,11 +36,11 @@ pub struct StoredHead {
 /// The end of a conditional write.
 #[derive(Debug)]
 pub enum Written {
-    /// The head is the written one.
+    /// The written head is the current one.
     Done(StoredHead),
     /// The head was written, and others have followed.
     Followed(StoredHead),
-    /// The head was another one than the writer knew, so nothing was written. None if there is no head at all.
+    /// The head differed from the one that the writer knew, so nothing was written. None if there is no head at all.
     Conflict(Option<StoredHead>),
 }
 
@@ -88,7 +88,7 @@ impl HeadStore {
         Ok(Some(StoredHead { head, version: UpdateVersion { e_tag, version } }))
     }
 
-    /// Replaces the head `base`, or creates the first one if there is none, by `next`.
+    /// Replaces the head `base` by `next`, or creates the first head if there is none.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl HeadStore {
     }
 }
 
-/// Decides by the head that was read back what became of a write; None if it was not done yet.
+/// Decides the result of a write by the head that was read back; None if the write has not arrived yet.
 fn judge(base: Option<&StoredHead>, next: &Head, found: Option<StoredHead>) -> Option<Written> {
     match (base, found) {
         (_, Some(found)) if found.head.nonce == next.nonce => Some(Written::Done(found)),

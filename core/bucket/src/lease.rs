@@ -1,8 +1,8 @@
 //! A held lease: every change of a tenant's head goes through it.
 //!
-//! The lease is renewed in the background, three times a lifetime. A holder never asks the time whether it still holds
-//! the lease: its next write replaces the head that it knows, and the bucket refuses that once another process has
-//! taken the lease. So nothing is published under a lost lease, however long the holder was paused.
+//! The lease is renewed in the background, three times per lifetime. A holder never decides by a clock whether it
+//! still holds the lease: its next write replaces the head that it knows, and the bucket refuses that once another
+//! process has taken the lease. So nothing is published under a lost lease, however long the holder was paused.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::head::{Content, Head, Lease, Nonce};
 use crate::head_store::{HeadStore, StoredHead, Written};
 use crate::waiter::{Verdict, Waiter};
 
-/// The time without a change of the head after which a lease is abandoned.
+/// The time without a change of the head after which a lease counts as abandoned.
 pub const LIFETIME: Duration = Duration::from_mins(1);
 
-/// The number of renewals, and of looks of a waiter, in a lifetime.
+/// The number of renewals, and of a waiter's polls, per lifetime.
 const RENEWALS: u32 = 3;
 const LOOKS: u32 = 6;
 
@@ -52,7 +52,7 @@ impl fmt::Debug for LeaseRequest {
     }
 }
 
-/// A lease that this process took. Dropping it stops the renewals, so that the lease is abandoned after its lifetime;
+/// A lease that this process has taken. Dropping it stops the renewals, so the lease expires after its lifetime;
 /// [`HeldLease::release`] frees it at once.
 #[derive(Debug)]
 pub struct HeldLease {
@@ -70,13 +70,13 @@ struct Holder {
 #[derive(Debug)]
 enum State {
     Held(Box<StoredHead>),
-    /// The owner of the lease now.
+    /// The new owner of the lease.
     Lost(String),
 }
 
 impl HeldLease {
-    /// Takes the lease of the tenant in this folder. Waits up to one lifetime for a holder that does not renew its
-    /// lease.
+    /// Takes the lease of the tenant in this folder. If the holder does not renew its lease, waits for one lifetime
+    /// at most.
     ///
     /// # Errors
     ///
@@ -151,22 +151,22 @@ impl HeldLease {
         }
     }
 
-    /// Publishes other content.
+    /// Publishes new content.
     ///
     /// # Errors
     ///
-    /// [`BucketError::LeaseLost`] if another process took the lease: then nothing is published.
-    /// [`BucketError::Unconfirmed`]: then it is not known yet.
+    /// [`BucketError::LeaseLost`] if another process took the lease: nothing was published.
+    /// [`BucketError::Unconfirmed`] if it is not known whether the content was published.
     pub async fn publish(&self, content: Content) -> Result<(), BucketError> {
         self.holder.change(|head, nonce| head.with_content(content.clone(), nonce)).await?;
         Ok(())
     }
 
-    /// Gives the lease up, so that others need not wait for its end.
+    /// Releases the lease, so that others need not wait for its end.
     ///
     /// # Errors
     ///
-    /// As [`HeldLease::publish`]; the lease then ends by itself.
+    /// As [`HeldLease::publish`]; the lease then expires.
     pub async fn release(self) -> Result<(), BucketError> {
         self.renewals.abort();
         self.holder.change(Head::released).await?;
@@ -196,8 +196,8 @@ impl Holder {
                     *state = State::Held(Box::new(stored));
                     return Ok(());
                 }
-                // Within an epoch only the holder writes: an earlier write of this process, which was neither
-                // confirmed nor waited for, has arrived late.
+                // Within an epoch, only the holder writes. So an earlier write of this process, which was neither
+                // confirmed nor awaited, has arrived late.
                 Written::Conflict(Some(found)) if found.head.epoch == epoch => {
                     *state = State::Held(Box::new(found));
                 }

@@ -1,4 +1,4 @@
-//! The content of a file or object, piece by piece, compared with its expected size and hash at its end.
+//! The content of a file or object, in pieces. At the end, its size and hash are compared with the expected ones.
 
 use std::io::Read as _;
 
@@ -10,7 +10,7 @@ use futures::stream::BoxStream;
 
 use crate::error::BucketError;
 
-/// The size of a piece: that of the smallest part of an upload that S3 accepts.
+/// The size of a piece: the smallest part of an upload that S3 accepts.
 pub(crate) const PIECE: usize = 5 * 1024 * 1024;
 
 /// The content of a file or object.
@@ -20,7 +20,7 @@ pub(crate) struct Pieces {
     name: String,
     expected: Fingerprint,
     hasher: blake3::Hasher,
-    /// True if another process may replace the file meanwhile, so that other content is no damage.
+    /// True if another process may replace the file while it is read, so that different content is not damage.
     is_replaceable: bool,
     is_at_end: bool,
 }
@@ -38,7 +38,7 @@ impl Pieces {
         Self::new(name, Origin::Memory(Some(bytes)), expected)
     }
 
-    /// The first bytes of a file: those that it had when it was fingerprinted. The ledger may have grown since.
+    /// The bytes that the file had when it was fingerprinted. The ledger may have grown since.
     fn from_file(name: &str, file: File, expected: Fingerprint, is_replaceable: bool) -> Self {
         Self { is_replaceable, ..Self::new(name, Origin::File(file), expected) }
     }
@@ -113,7 +113,7 @@ impl Pieces {
         Ok(all.freeze())
     }
 
-    /// Reads everything, for the comparison alone.
+    /// Reads everything, only to compare it.
     pub(crate) async fn read_to_end(mut self) -> Result<(), BucketError> {
         while self.next().await?.is_some() {}
         Ok(())
@@ -135,11 +135,11 @@ impl Pieces {
     }
 }
 
-/// Opens a file of a tenant's folder. It is compared with what it was when it was listed while it is read.
+/// Opens a file of a tenant's folder. Reading it compares it with its state at the time of the listing.
 ///
 /// # Errors
 ///
-/// [`BucketError::SourceChanged`] if it was replaced meanwhile.
+/// [`BucketError::SourceChanged`] if it was replaced since then.
 pub(crate) fn open_file(
     tenant: &TenantStore,
     path: &str,

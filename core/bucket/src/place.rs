@@ -57,11 +57,11 @@ pub struct BucketAddress {
 }
 
 /// The settings of the clients for buckets, by the names of their environment variables: `AWS_ENDPOINT_URL`, for
-/// example. Its values may be secrets, so that they are never shown.
+/// example. The values may be secrets, so they are never shown.
 #[derive(Clone, Default)]
 pub struct ClientSettings(pub BTreeMap<String, String>);
 
-/// The beginnings of the names of the variables that the clients for buckets read.
+/// The prefixes of the variables that the clients for buckets read.
 const VARIABLES: [&str; 2] = ["AWS_", "AZURE_"];
 
 impl ClientSettings {
@@ -113,7 +113,7 @@ impl BucketAddress {
 }
 
 impl BucketAddress {
-    /// The name of a folder for working copies of this store, which no other store has.
+    /// The name of the folder for working copies of this store; no other store has the same name.
     pub fn folder_name(&self) -> String {
         let hash = blake3::hash(self.to_string().as_bytes()).to_hex();
         format!("{}-{}", self.bucket, &hash[..HASH_DIGITS])
@@ -150,7 +150,7 @@ impl Place {
 }
 
 impl fmt::Debug for Place {
-    /// Leaves the client out, which has credentials.
+    /// Leaves out the client, which has credentials.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_tuple("Place").field(&self.to_string()).finish()
     }

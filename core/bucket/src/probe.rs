@@ -1,4 +1,4 @@
-//! A probe of a bucket: a store in it relies on conditional writes, and on deletions that delete.
+//! Probes a bucket: a store in it relies on conditional writes, and on deletions that really delete.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, Update
 use crate::error::{BucketError, RequestErrorKind, kind};
 use crate::lease::Random;
 
-/// The beginning of the name of the object that a probe writes and deletes.
+/// The prefix of the object that a probe writes and deletes.
 const PREFIX: &str = "probe-";
 
 /// An entity tag that no object has.
 const WRONG_TAG: &str = "\"00000000000000000000000000000000\"";
 
-/// The knowledge about a bucket that keeps deleted objects.
+/// The time for which the bucket keeps deleted objects, if it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeletedObjects {
-    /// A bucket must not keep them.
+    /// The bucket must not keep them.
     Gone,
     /// They stay for this many days, which the operator has declared.
     KeptDays(NonZeroU32),
@@ -83,7 +83,7 @@ async fn probe_object(
     })
 }
 
-/// Passes if a write was refused because of its condition.
+/// Returns whether a write was refused because of its condition.
 fn is_refused<T>(
     written: object_store::Result<T>,
     reason: &'static str,

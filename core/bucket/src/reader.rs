@@ -1,4 +1,4 @@
-//! A tenant in a bucket as its head says, for reading: read-only credentials are enough.
+//! Reads a tenant in a bucket as its head describes it. Read-only credentials are enough.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::head::{Content, ObjectRef};
 use crate::head_store::HeadStore;
 use crate::pieces::Pieces;
 
-/// A tenant in a bucket, as its head said when it was read.
+/// A tenant in a bucket, as described by the head at the time of reading.
 #[derive(Debug)]
 pub(crate) struct TenantReader {
     pub(crate) folder: BucketFolder,
@@ -22,7 +22,7 @@ pub(crate) struct TenantReader {
 }
 
 impl TenantReader {
-    /// Reads what a bucket has of a tenant; None if it has nothing.
+    /// Reads the content of a tenant in a bucket; None if there is nothing.
     ///
     /// # Errors
     ///
@@ -49,11 +49,11 @@ impl TenantReader {
         Ok(Self { folder, content, objects, snapshot })
     }
 
-    /// Opens a file. It is compared with its hash while it is read.
+    /// Opens a file. Reading it verifies its hash.
     ///
     /// # Errors
     ///
-    /// [`BucketError::SourceChanged`] if it is not there any more.
+    /// [`BucketError::SourceChanged`] if it no longer exists.
     pub(crate) async fn open(&self, path: &str) -> Result<Pieces, BucketError> {
         if let Some(text) = self.content.small_files.get(path) {
             return Ok(Pieces::from_memory(path, Bytes::from(text.clone())));
@@ -66,7 +66,7 @@ impl TenantReader {
         }
     }
 
-    /// Fails if the tenant was changed since it was read: then a copy of it might show a person who was erased.
+    /// Fails if the tenant has changed since it was read: a copy might then show an erased person.
     pub(crate) async fn check_unchanged(&self) -> Result<(), BucketError> {
         let heads = HeadStore::new(self.folder.store.clone(), &self.folder.folder);
         let now = heads.read().await?.map(|stored| stored.head.content);

@@ -1,9 +1,9 @@
-//! Records of who read what, from machines that hold no lease.
+//! Records of reads, from machines that hold no lease.
 //!
-//! The ledger is a chain, so that only the holder of the lease can add to it. A reader writes its records as an object of
-//! their own; the next holder adds them to the ledger and dooms the object in the same publication. So a read is recorded
-//! once, whoever dies in between. The name of the object is that of the last record in the reader's own copy of the
-//! ledger, so that records that are sent again after a lost answer are not recorded twice.
+//! The ledger is a chain, so only the holder of the lease can add to it. A reader writes its records as a separate
+//! object; the next holder adds them to the ledger and dooms the object in the same publication. So a read is
+//! recorded once, whichever process dies in between. The object is named after the last record in the reader's own
+//! copy of the ledger, so that records that are sent again after a lost answer are not recorded twice.
 
 use std::path::{Path, PathBuf};
 
@@ -21,12 +21,12 @@ const FOLDER: &str = "reads";
 /// The text for "every entry".
 const ALL: &str = "all";
 
-/// Returns true for the key of records of readers.
+/// Returns true if a key is that of reader records.
 pub(crate) fn is_key(key: &str) -> bool {
     key.split_once('/').is_some_and(|(folder, _)| folder == FOLDER)
 }
 
-/// The last entry of a working copy's ledger that the bucket knows, in a file beside the tenant's folder.
+/// The last entry of a working copy's ledger that the bucket has, stored in a file beside the tenant's folder.
 #[derive(Debug, Clone)]
 pub(crate) struct KnownEntry {
     path: PathBuf,
@@ -37,19 +37,19 @@ impl KnownEntry {
         Self { path: store.join(format!("{tenant}.known-entry")) }
     }
 
-    /// Says that the bucket knows this entry and all before it.
+    /// Notes that the bucket has this entry and all before it.
     pub(crate) fn set(&self, head: Option<&LedgerHead>) -> Result<(), BucketError> {
         let text = head.map_or_else(String::new, ToString::to_string);
         Ok(core_files::replace_file(&self.path, text.as_bytes())?)
     }
 
-    /// Says that the bucket knows every entry, whatever a ledger that is about to be replaced has: if this process is
-    /// killed meanwhile, the entries of others are not sent as its own.
+    /// Notes that the bucket has every entry, before the ledger is replaced. If this process is then killed, it does
+    /// not send entries of other machines as its own.
     pub(crate) fn set_all(&self) -> Result<(), BucketError> {
         Ok(core_files::replace_file(&self.path, ALL.as_bytes())?)
     }
 
-    /// The records that were added since. Empty for a folder that no store was brought into yet.
+    /// The records that were added since. Empty for a folder that was never brought up to date.
     pub(crate) fn records_after(
         &self,
         tenant: &TenantStore,
@@ -65,7 +65,7 @@ impl KnownEntry {
     }
 }
 
-/// Sends the records of a working copy that the bucket does not know yet.
+/// Sends the records of a working copy that the bucket does not have yet.
 pub(crate) async fn send(
     folder: &BucketFolder,
     tenant: &TenantStore,
@@ -89,7 +89,7 @@ pub(crate) async fn send(
     known.set(Some(&last))
 }
 
-/// Reads the records of an object. A line that is none is left out, and told in the log.
+/// Reads the records of an object. An invalid line is skipped, with a warning in the log.
 pub(crate) async fn read(
     folder: &BucketFolder,
     key: &str,

@@ -1,7 +1,7 @@
-//! A session: the working copy of a process that writes, on a thread of its own.
+//! A session: the working copy of a process that writes, on a separate thread.
 //!
-//! The thread renews the lease whatever the other threads do, and publishes for callers that block. A session that is
-//! dropped without [`Session::close`] leaves its lease to end by itself.
+//! The thread renews the lease whatever the other threads do, and publishes for callers that block. If a session is
+//! dropped without [`Session::close`], its lease expires.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -30,7 +30,7 @@ enum Order {
 }
 
 impl Session {
-    /// Opens the working copy on a thread of its own. Blocks until the folder is what the head says.
+    /// Opens the working copy on a separate thread. Blocks until the folder is up to date with the head.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl Session {
         let serving = move || {
             runtime.block_on(async move {
                 match WorkingCopy::open(request).await {
-                    // A send fails only if no one waits any more; then the lease is not needed.
+                    // The send fails only if no one waits any more; then the lease is not needed.
                     Ok(copy) if opened.send(Ok(())).is_ok() => serve(copy, received).await,
                     Ok(_) => {}
                     Err(error) => drop(opened.send(Err(error))),
@@ -61,12 +61,12 @@ impl Session {
         Ok(Self { orders, deleted_objects })
     }
 
-    /// The watcher of the folder, which publishes what must outlive this machine.
+    /// The watcher of the folder, which publishes the changes that must outlive this machine.
     pub fn watch(&self) -> Arc<dyn Watch> {
         Arc::new(Watcher { orders: self.orders.clone(), deleted_objects: self.deleted_objects })
     }
 
-    /// Publishes what the folder has and frees the lease. Blocks meanwhile.
+    /// Publishes the folder's content and frees the lease. Blocks until that is done.
     ///
     /// # Errors
     ///
@@ -79,14 +79,14 @@ impl Session {
 /// A working copy for one command.
 #[derive(Debug)]
 pub enum OpenedCopy {
-    /// For one that reads.
+    /// For a command that reads.
     Reading(Box<WorkingCopyRequest>),
-    /// For one that writes.
+    /// For a command that writes.
     Writing(Session),
 }
 
 impl OpenedCopy {
-    /// Makes the folder what the head says, for a command that reads.
+    /// Brings the folder up to date with the head, for a command that reads.
     ///
     /// # Errors
     ///
@@ -100,12 +100,12 @@ impl OpenedCopy {
         Ok(Self::Reading(Box::new(request)))
     }
 
-    /// Publishes what the command did: everything, or the records of its reads. Blocks meanwhile.
+    /// Publishes the changes of the command, or the records of its reads. Blocks until that is done.
     ///
     /// # Errors
     ///
-    /// Those of [`Session::close`]. A command that read has its answer: if its records cannot be sent, the next command on
-    /// this machine sends them.
+    /// Those of [`Session::close`]. A command that only reads does not fail: if its records cannot be sent, the next
+    /// command on this machine sends them.
     pub async fn close(self) -> Result<(), BucketError> {
         match self {
             Self::Reading(request) => {
@@ -152,7 +152,7 @@ fn ask(
 
 async fn serve(mut copy: WorkingCopy, mut orders: UnboundedReceiver<Order>) {
     while let Some(order) = orders.recv().await {
-        // A caller that does not wait any more needs no answer.
+        // A caller that no longer waits needs no answer.
         match order {
             Order::Publish(change, answer) => drop(answer.send(copy.publish(change).await)),
             Order::Close(answer) => {
@@ -164,7 +164,7 @@ async fn serve(mut copy: WorkingCopy, mut orders: UnboundedReceiver<Order>) {
 }
 
 impl BucketError {
-    /// The kind of this error for a command that works in a working copy.
+    /// The kind of this error, for a command that uses a working copy.
     pub fn failure(&self) -> PublishingFailure {
         match self {
             Self::Request { kind: RequestErrorKind::Refused, .. } => PublishingFailure::Credentials,
@@ -180,7 +180,7 @@ impl BucketError {
         }
     }
 
-    /// The same error for callers that know the store alone.
+    /// The same error for callers that know only the store.
     pub fn into_store(self) -> StoreError {
         match self {
             Self::Store(error) => error,

@@ -1,26 +1,26 @@
 //! A waiter for a lease that another process holds.
 //!
-//! No clock is compared: the waiter measures, by its own monotonic clock, how long the head has had the same revision.
-//! A holder renews its lease three times a lifetime, so that a head that did not change for a lifetime has a holder
-//! that is dead, cut off or paused. A holder that was only paused finds out with its next write, which the bucket
-//! refuses since the head is another one.
+//! No clocks are compared: the waiter measures, by its own monotonic clock, how long the head has had the same
+//! revision. A holder renews its lease three times per lifetime, so if the head has not changed for a lifetime, its
+//! holder is dead, cut off or paused. A holder that was only paused finds out with its next write, which the bucket
+//! refuses because the head has changed.
 
 use std::time::Duration;
 
 use crate::head::Head;
 
-/// The decision of a waiter about one look at the head.
+/// The decision of a waiter after reading the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// No one holds the lease.
     Free,
-    /// The holder did not change the head for one lifetime.
+    /// The holder has not changed the head for one lifetime.
     Abandoned,
-    /// The head changed while the waiter watched: its holder is at work.
+    /// The head changed while the waiter watched, so its holder is at work.
     Alive,
     /// The waiter has not watched long enough.
     Unknown {
-        /// The time until it has.
+        /// The time that it still has to watch.
         remaining: Duration,
     },
 }
@@ -38,7 +38,7 @@ struct Seen {
 }
 
 impl Waiter {
-    /// Judges a head that was read. `now` is the time of a monotonic clock after its answer arrived.
+    /// Judges a head that was read. `now` is a time of a monotonic clock after the answer arrived.
     pub fn observe(&mut self, head: &Head, now: Duration) -> Verdict {
         let Some(lease) = &head.lease else { return Verdict::Free };
         let lifetime = Duration::from_millis(lease.lifetime_ms);

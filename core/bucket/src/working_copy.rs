@@ -1,14 +1,15 @@
 //! A working copy: a private local folder with the content of a tenant whose store is a bucket.
 //!
-//! The bucket is the truth. A process that writes takes the tenant's lease, makes its folder what the head says, works in
-//! the folder by the same system calls as ever, and publishes what the folder then has under the lease that it still
-//! holds. What must outlive this machine at once (small files, notes on exports, a generation) is published when it is
-//! written ([`crate::Session`]). What the head does not name is removed from the folder, so that an erased person does not
-//! stay in a working copy that is used again. A process that reads does the same without a lease.
+//! The bucket has the authoritative state. A process that writes takes the tenant's lease, brings its folder up to
+//! date with the head, works in the folder with the same system calls as in any store, and publishes the folder's
+//! content under the lease. Changes that must outlive this machine (small files, notes on exports, a generation) are
+//! published when they are written ([`crate::Session`]). Files that the head does not name are removed from the
+//! folder, so that an erased person does not stay in a working copy that is used again. A process that reads brings
+//! the folder up to date without a lease.
 //!
-//! Two files beside the tenant's folder serialize the processes of one machine. `arrival` is locked while the folder is
-//! made what the head says, and `session` as long as a process writes. A reader that finds the second one locked reads the
-//! folder as it is: its writer has brought it, and publishes every generation.
+//! Two files beside the tenant's folder serialize the processes of one machine. `arrival` is locked while the folder
+//! is brought up to date, and `session` as long as a process writes. A reader that finds `session` locked reads the
+//! folder as it is: the writer has brought it up to date, and publishes every generation.
 
 use std::fmt;
 use std::path::Path;
@@ -30,13 +31,13 @@ use crate::reader::TenantReader;
 use crate::reads::{self, KnownEntry};
 use crate::writer::{Removal, TenantWriter};
 
-/// The number of files that are sent or fetched at the same time.
+/// The number of files that are sent or fetched at once.
 const FILES_AT_ONCE: usize = 8;
 
-/// The number of times that something starts again because what it reads changes.
+/// The number of times that an operation starts again because its source changes.
 const ATTEMPTS: u32 = 5;
 
-/// The pause between two looks at a lock of this machine.
+/// The interval at which a lock of this machine is polled.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A request for a working copy of a tenant.
@@ -50,9 +51,9 @@ pub struct WorkingCopyRequest {
     pub tenant: String,
     /// This process, for the messages of others.
     pub owner: String,
-    /// The time for which the bucket keeps deleted objects, as far as it is known.
+    /// The time for which the bucket keeps deleted objects, as the operator has declared.
     pub deleted_objects: DeletedObjects,
-    /// True if the bucket is probed although it has content.
+    /// True if the bucket is probed even if it has content.
     pub is_probed: bool,
     /// The lifetime of the lease.
     pub lease_lifetime: Duration,
@@ -104,12 +105,12 @@ impl fmt::Debug for WorkingCopy {
 }
 
 impl WorkingCopy {
-    /// Takes the lease, makes the folder what the head says, and adds the records of readers to its ledger.
+    /// Takes the lease, brings the folder up to date with the head, and adds the records of readers to its ledger.
     ///
     /// # Errors
     ///
-    /// [`BucketError::Held`], [`BucketError::Unsuitable`], and the errors of reading and writing. The bucket is as it
-    /// was.
+    /// [`BucketError::Held`], [`BucketError::Unsuitable`], and the errors of reading and writing. The bucket's
+    /// content is unchanged.
     pub async fn open(request: WorkingCopyRequest) -> Result<Self, BucketError> {
         let folder = request.bucket()?;
         let tenant = request.folder.tenant(&request.tenant)?;
@@ -146,14 +147,14 @@ impl WorkingCopy {
             probe(&folder.store, &folder.folder, request.deleted_objects, &request.random).await?;
         }
         let _arrival = wait_for_arrival(request).await?;
-        // Its holder has lost its lease, or waits for nothing any more.
+        // Its holder has lost its lease, or is about to end.
         let session = FileLock::try_acquire(&session_path(request))?;
         let session = session.ok_or_else(|| locked(&request.folder))?;
         bring(request, tenant, published).await?;
         Ok(session)
     }
 
-    /// Adds the records of readers to the ledger, which is published with the next change.
+    /// Adds the records of readers to the ledger. The next change publishes them.
     async fn record_reads(&mut self) -> Result<(), BucketError> {
         self.known.set_all()?;
         for key in self.writer.waiting_reads().clone() {
@@ -165,12 +166,12 @@ impl WorkingCopy {
         self.known.set(self.tenant.ledger().head()?.as_ref())
     }
 
-    /// Publishes a change of the folder, and everything else that the folder has by then.
+    /// Publishes a change of the folder, and everything else in the folder.
     ///
     /// # Errors
     ///
-    /// [`BucketError::LeaseLost`]: nothing is published. [`BucketError::Unconfirmed`] and the errors of reading and
-    /// writing: the next publication goes on.
+    /// [`BucketError::LeaseLost`]: nothing was published. [`BucketError::Unconfirmed`] and the errors of reading and
+    /// writing: the next publication continues.
     pub async fn publish(&mut self, change: Change) -> Result<(), BucketError> {
         self.writer.set_notes(notes(&self.tenant)?);
         if change == Change::Notes {
@@ -179,11 +180,11 @@ impl WorkingCopy {
         self.publish_all(Removal::Later).await
     }
 
-    /// Publishes what the folder has and frees the lease.
+    /// Publishes the folder's content and frees the lease.
     ///
     /// # Errors
     ///
-    /// As [`WorkingCopy::publish`]. The lease then ends by itself.
+    /// As [`WorkingCopy::publish`]. The lease then expires.
     pub async fn close(mut self) -> Result<(), BucketError> {
         self.writer.set_notes(notes(&self.tenant)?);
         self.publish_all(Removal::Now).await?;
@@ -218,12 +219,12 @@ impl WorkingCopy {
     }
 }
 
-/// Makes the folder what the head says, for reading, and sends the records of earlier reads. Returns false if a process of
-/// this machine writes: then the folder is as that one has it.
+/// Brings the folder up to date with the head, for reading, and sends the records of earlier reads. Returns false if
+/// a process of this machine is writing; the folder is then used as it is.
 ///
 /// # Errors
 ///
-/// [`BucketError::SourceChanged`] if the tenant changes again and again; the errors of reading and writing.
+/// [`BucketError::SourceChanged`] if the tenant keeps changing; the errors of reading and writing.
 pub async fn refresh(request: &WorkingCopyRequest) -> Result<bool, BucketError> {
     let folder = request.bucket()?;
     let tenant = request.folder.tenant(&request.tenant)?;
@@ -253,7 +254,7 @@ async fn refresh_once(
     bring(request, tenant, &published).await
 }
 
-/// Sends the records of reads that the ledger of the folder has and the bucket does not know.
+/// Sends the records of reads that are in the folder's ledger and not in the bucket.
 ///
 /// # Errors
 ///
@@ -267,7 +268,7 @@ pub async fn send_reads(request: &WorkingCopyRequest) -> Result<(), BucketError>
     reads::send(&folder, &tenant, &request.known_entry()).await
 }
 
-/// Makes a tenant's folder what was published.
+/// Brings a tenant's folder up to date with the published content.
 async fn bring(
     request: &WorkingCopyRequest,
     tenant: &TenantStore,
@@ -275,7 +276,7 @@ async fn bring(
 ) -> Result<(), BucketError> {
     let known = request.known_entry();
     match reads::send(&published.folder, tenant, &known).await {
-        // Who may only read can be given an answer, as with a folder that is read-only.
+        // Without the right to write, reads still work, as in a read-only folder.
         Err(error @ BucketError::Request { kind: RequestErrorKind::Refused, .. }) => {
             tracing::warn!(%error, "reads on this machine are not in the ledger");
         }
@@ -296,14 +297,14 @@ async fn bring(
     known.set(tenant.ledger().head()?.as_ref())
 }
 
-/// The notes on downloads, as the head has them.
+/// The notes on downloads, in the form of the head.
 fn notes(tenant: &TenantStore) -> Result<std::collections::BTreeMap<String, String>, BucketError> {
     let notes = tenant.download_notes()?.into_iter();
     Ok(notes.filter_map(|(name, note)| Some((name, String::from_utf8(note).ok()?))).collect())
 }
 
-/// Waits until no other process of this machine brings the folder up to date. It does not block the thread, which renews
-/// the lease meanwhile.
+/// Waits until no other process of this machine brings the folder up to date. It does not block the thread, which has
+/// to renew the lease.
 async fn wait_for_arrival(request: &WorkingCopyRequest) -> Result<FileLock, BucketError> {
     let folder = request.folder.folder();
     core_files::create_folder_durably(folder)?;

@@ -1,5 +1,5 @@
-//! A tenant in a bucket under a lease: files are stored as objects that no reader sees, and are published in one step by
-//! the next head. A writer can publish any number of times.
+//! Writes a tenant in a bucket under a lease: files are stored as objects that no reader sees, and the next head
+//! publishes them in one step. A writer can publish any number of times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,21 +15,21 @@ use crate::pieces::Pieces;
 use crate::reader::TenantReader;
 use crate::reads;
 
-/// The largest file that is part of the head.
+/// The size limit for a file that is stored in the head.
 const SMALL_BYTES: u64 = 4 * 1024;
 
-/// The room for small files in a head, which is written with every renewal of a lease.
+/// The size limit for all small files in a head, which is written with every renewal of a lease.
 const SMALL_BYTES_IN_ALL: u64 = 32 * 1024;
 
 /// The name of a listing in the folder of its part.
 const LISTING: &str = "listing.json";
 
-/// The time at which objects that nothing refers to any more are deleted.
+/// The time at which unreferenced objects are deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Removal {
-    /// At once, with a head of its own that forgets them.
+    /// At once, with an extra head that forgets them.
     Now,
-    /// With a later publication. Until then the head names them as doomed.
+    /// With a later publication. Until then, the head names them as doomed.
     Later,
 }
 
@@ -41,18 +41,18 @@ pub(crate) struct TenantWriter {
     published: TenantReader,
     /// The sizes of all objects by key.
     present: BTreeMap<String, u64>,
-    /// The keys of records of readers, which wait for a place in the ledger.
+    /// The keys of reader records that are not in the ledger yet.
     waiting_reads: BTreeSet<String>,
-    /// The keys of those whose records are in the ledger that is published next.
+    /// The keys of reader records that are in the ledger to publish next.
     recorded_reads: BTreeSet<String>,
-    /// The notes on exports that are published next.
+    /// The notes on exports to publish next.
     notes: BTreeMap<String, String>,
     /// The files that go into the head.
     small: BTreeSet<String>,
     stored: Mutex<Stored>,
 }
 
-/// The content that has been stored for the next publication.
+/// The content that is stored for the next publication.
 #[derive(Default)]
 struct Stored {
     objects: BTreeMap<String, ObjectRef>,
@@ -60,7 +60,7 @@ struct Stored {
 }
 
 impl TenantWriter {
-    /// Takes the lease and reads what is published.
+    /// Takes the lease and reads the published content.
     ///
     /// # Errors
     ///
@@ -98,12 +98,12 @@ impl TenantWriter {
         &self.published
     }
 
-    /// The keys of records of readers that wait for a place in the ledger.
+    /// The keys of reader records that are not in the ledger yet.
     pub(crate) fn waiting_reads(&self) -> &BTreeSet<String> {
         &self.waiting_reads
     }
 
-    /// Says that the records in an object are in the ledger that is published next.
+    /// Notes that the records in an object are in the ledger to publish next.
     pub(crate) fn reads_recorded(&mut self, key: &str) {
         self.waiting_reads.remove(key);
         self.recorded_reads.insert(key.to_owned());
@@ -114,7 +114,7 @@ impl TenantWriter {
         self.notes = notes;
     }
 
-    /// Publishes the notes on exports alone.
+    /// Publishes only the notes on exports.
     pub(crate) async fn publish_notes(&mut self) -> Result<(), BucketError> {
         if self.notes == self.published.content.notes {
             return Ok(());
@@ -169,8 +169,8 @@ impl TenantWriter {
         })
     }
 
-    /// The objects that interrupted copies have left, by the path of their file. None that is doomed is among them:
-    /// another process may be about to delete it.
+    /// The objects that interrupted copies have left, by the path of their file. Doomed objects are left out: another
+    /// process may be about to delete them.
     fn orphans(&self) -> BTreeMap<String, Vec<(&str, &str)>> {
         let stored = self.stored();
         let used: BTreeSet<&str> =
@@ -209,7 +209,7 @@ impl TenantWriter {
         Ok(None)
     }
 
-    /// Forgets the stored files that the snapshot does not have, or has elsewhere.
+    /// Forgets stored files that are not in the snapshot, or that it has elsewhere.
     fn forget_others(&self, snapshot: &TenantSnapshot, small: &BTreeSet<String>) {
         let mut stored = self.stored();
         stored.objects.retain(|path, _| snapshot.files.contains_key(path) && !small.contains(path));
@@ -233,8 +233,7 @@ impl TenantWriter {
         Ok(())
     }
 
-    /// Publishes what has been stored: the tenant is what the snapshot says. Returns the number of objects that were
-    /// removed.
+    /// Publishes the stored content, so that the tenant equals the snapshot. Returns the number of removed objects.
     pub(crate) async fn publish(
         &mut self,
         snapshot: &TenantSnapshot,
@@ -264,7 +263,7 @@ impl TenantWriter {
         if removal == Removal::Now { self.remove_doomed().await } else { Ok(0) }
     }
 
-    /// Deletes the doomed objects, and publishes that they are gone.
+    /// Deletes the doomed objects, and publishes a head without them.
     async fn remove_doomed(&mut self) -> Result<usize, BucketError> {
         let doomed = self.published.content.doomed.clone();
         if doomed.is_empty() {

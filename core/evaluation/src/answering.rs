@@ -1,4 +1,4 @@
-//! The other process: it asks the queries of rules, and writes their rows.
+//! The worker process: runs the queries of rules, and writes their rows.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -19,14 +19,15 @@ use crate::rule_files::load_rules;
 use crate::status_table;
 use crate::worker::MEMORY_BYTES;
 
-/// The longest time that one rule may take.
+/// The time limit for one rule.
 const RULE_DEADLINE: Duration = Duration::from_mins(2);
 
-/// Writes the rows of the rules with these IDs, on or off. The schedule is that of the tenant, if it has one.
+/// Writes the rows of the rules with these IDs, enabled or not. `schedule` is the tenant's, if it has one.
 ///
 /// # Errors
 ///
-/// The published generation cannot be read, or the rows cannot be written. A query that fails ends its own rule only.
+/// The published generation cannot be read, or the rows cannot be written. A query that fails affects only its own
+/// rule.
 pub async fn answer_rules(
     reader: &Reader<'_>,
     schedule: Option<&TenantSettings>,
@@ -40,12 +41,12 @@ pub async fn answer_rules(
         library.rules.iter().filter(is_asked).map(|known| &known.rule).collect();
     let queries: Vec<&RuleQuery> = rules.iter().map(|rule| &rule.query).collect();
     let questions = AskedQuestions::load(reader.folder);
-    // Without history only the rules that read it fail, and say that the table is not there.
+    // Without history, only the rules that read it fail; they say that the table is missing.
     let _ = questions.add_history(reader, &mut session, &queries).await;
     let now_ms = reader.host.now_ms();
     for rule in rules {
         let answering = async {
-            // Without the user's files only the rules that read them fail.
+            // Without the user's files, only the rules that read them fail.
             let added = reader.add_named(&mut session, text(rule)).await;
             added.map_err(|failure| format!("{:#}", failure.error))?;
             let mut result = start_query(&session, &questions, rule, now_ms)?;
@@ -65,7 +66,7 @@ pub async fn answer_rules(
     Ok(())
 }
 
-/// The query of a rule, or what its question asks.
+/// The query of a rule, or of its question.
 fn text(rule: &Rule) -> &str {
     match &rule.query {
         RuleQuery::Text { text, .. } => text,
@@ -73,7 +74,7 @@ fn text(rule: &Rule) -> &str {
     }
 }
 
-/// A session on what is published, the events and the state of the program's own work.
+/// A session on the published generation, the events and the facts about the program's own work.
 async fn session(
     reader: &Reader<'_>,
     schedule: Option<&TenantSettings>,
@@ -124,7 +125,7 @@ fn start_query(
     rule: &Rule,
     now_ms: i64,
 ) -> Result<QueryResult, String> {
-    // A table that a step would make is named with the setting that lacks.
+    // For a table that a step would make, the error names the missing setting.
     let said = |error: QueryError| format!("{:#}", of_query(error, FailureKind::Internal).error);
     match &rule.query {
         RuleQuery::Text { language: Language::Sql, text } => session.sql(text).map_err(said),

@@ -1,5 +1,5 @@
-//! The rows of rules, as the process that asks the queries prints them: for each rule a line with its columns and tables,
-//! a line for each row, and a line for its end. Lines that are no rows begin with `#`.
+//! The rows of rules, as the worker process prints them: for each rule a line with its columns and tables, a line for
+//! each row, and a line for its end. Lines other than rows begin with `#`.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// The longest line that is read. Bytes.
 const MAX_LINE: u64 = 4 * 1024 * 1024;
 
-/// A line that is no row.
+/// A line other than a row.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Line {
@@ -21,7 +21,7 @@ pub(crate) enum Line {
     Rows { rule: String, columns: Vec<String>, reads: Vec<String>, partial: Vec<String> },
     /// All rows of the rule were printed.
     End { rule: String },
-    /// The rule has no rows, or not all of them.
+    /// The rule has failed, without rows or with only some of them.
     Failed { rule: String, reason: String },
 }
 
@@ -32,11 +32,11 @@ impl Line {
     }
 }
 
-/// The answers to the queries of rules, by rule.
+/// The answers to the queries, by rule.
 #[derive(Debug, Default)]
 pub struct Answers {
     outcomes: BTreeMap<String, Outcome>,
-    /// The reason why the others have none.
+    /// The reason why the other rules have no answer.
     otherwise: String,
 }
 
@@ -46,7 +46,8 @@ impl Answers {
         Self { outcomes: BTreeMap::new(), otherwise }
     }
 
-    /// Reads what [`answer_rules`](crate::answer_rules) writes. A rule that has no end is not among the answers.
+    /// Reads the output of [`answer_rules`](crate::answer_rules). A rule without an end line is not among the
+    /// answers.
     pub fn read(out: impl Read, rules: &[Rule], fingerprints: &Fingerprints) -> Self {
         Self { outcomes: read(out, rules, fingerprints), otherwise: String::new() }
     }
@@ -101,7 +102,7 @@ fn read(out: impl Read, rules: &[Rule], fingerprints: &Fingerprints) -> BTreeMap
     }
 }
 
-/// The rows of one rule as they come.
+/// The rows of one rule while they are read.
 struct Reading<'a> {
     observer: Result<Observer<'a>, String>,
     reads: Vec<String>,

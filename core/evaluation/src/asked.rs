@@ -1,4 +1,4 @@
-//! The saved questions that rules ask: those of `ask`, under the same names.
+//! The saved questions that rules can ask: those of `ask`, under the same names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,7 +10,8 @@ use core_reading::{Reader, of_question, questions};
 use core_rules::questions::{QuestionMistake, SavedQuestions};
 use core_rules::rule::{Language, RuleQuery};
 
-/// The saved questions, or the reason why they cannot be read. Only rules that ask one fail by it.
+/// The saved questions, or the reason why they cannot be read. Then only rules that ask a question
+/// fail.
 pub(crate) struct AskedQuestions(Result<Questions, String>);
 
 impl AskedQuestions {
@@ -24,7 +25,7 @@ impl AskedQuestions {
         questions.find(name).map_err(|error| error.to_string())
     }
 
-    /// Asks a question at a time.
+    /// Runs a question with parameters. Relative times count from `now_ms`.
     ///
     /// # Errors
     /// The reason.
@@ -51,7 +52,7 @@ impl AskedQuestions {
         queries: &[&RuleQuery],
     ) -> Result<(), Failure> {
         let now_ms = reader.host.now_ms();
-        // What cannot be understood is explained when it is asked.
+        // Invalid queries are reported when they run.
         let types = queries.iter().flat_map(|query| match query {
             RuleQuery::Text { language: Language::Sql, text } => {
                 session.types_with_history(text).unwrap_or_default()

@@ -1,4 +1,5 @@
-//! The channels to people: the file that names them, the secrets that each needs, and a list with their messages.
+//! The channels for notifications: the file that names them, the secrets that each needs, and a list with their
+//! messages.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use crate::rule_files::beside_configuration;
 /// The file with channels and routes, beside the configuration.
 const FILE: &str = "notify.toml";
 
-/// Reads a secret where it is; the text says what it is, for messages.
+/// Reads a secret; the text describes it in messages.
 pub type ReadSecret<'a> = &'a dyn Fn(&SecretPlace, &str) -> anyhow::Result<Secret>;
 
 fn path(folder: Option<&Path>) -> PathBuf {
@@ -31,7 +32,7 @@ fn path(folder: Option<&Path>) -> PathBuf {
 ///
 /// # Errors
 ///
-/// The file cannot be read, or has mistakes: all of them at once.
+/// The file cannot be read, or has mistakes, which are all reported at once.
 pub fn read(folder: Option<&Path>) -> Result<Option<NotifySettings>, Failure> {
     let path = path(folder);
     let file = path.display().to_string();
@@ -47,7 +48,7 @@ pub fn read(folder: Option<&Path>) -> Result<Option<NotifySettings>, Failure> {
     })
 }
 
-/// Reads the channels and routes, which must be there.
+/// Reads the channels and routes, which are required.
 ///
 /// # Errors
 ///
@@ -117,7 +118,7 @@ pub struct ChannelList(Vec<ListedChannel>);
 struct ListedChannel {
     name: String,
     kind: &'static str,
-    /// The changes that wait to be composed into a message.
+    /// The changes that are not in a message yet.
     held_back: usize,
     waiting: usize,
     given_up: usize,

@@ -1,4 +1,4 @@
-//! Evaluating rules: rows from another process, findings into the store.
+//! Evaluates rules: reads rows from another process, and writes findings to the store.
 
 #[cfg(test)]
 mod tests;
@@ -21,34 +21,34 @@ use crate::answers::Answers;
 use crate::report::{RuleLine, RulesReport};
 use crate::{channels, sending};
 
-/// The time for which a finding that is over is kept, milliseconds.
+/// The time for which a resolved finding is kept. Milliseconds.
 const KEPT_MS: u64 = 90 * 24 * 3_600 * 1_000;
 /// The purpose of the key of the findings' IDs.
 const ID_PURPOSE: &str = "the ids of findings";
 
 /// The source of the rows of rules.
 pub trait RuleAnswers {
-    /// Asks the queries of rules. Rows are known by their fingerprints only.
+    /// Runs the queries of rules. The answers identify rows only by their fingerprints.
     fn ask(&self, rules: &[&Rule], fingerprints: &Fingerprints) -> impl Future<Output = Answers>;
 }
 
 /// Evaluates the rules of one tenant.
 pub struct Evaluator<'a, Source> {
-    /// The tenant, its settings, and the world around.
+    /// The tenant, its settings, and its host.
     pub reader: Reader<'a>,
-    /// The rules that there are.
+    /// All rules.
     pub library: &'a Library,
-    /// Asks the queries.
+    /// Runs the queries.
     pub source: Source,
 }
 
 impl<Source: RuleAnswers> Evaluator<'_, Source> {
-    /// Evaluates the rules that are on, or those of them that are named, and keeps what they find.
+    /// Evaluates the enabled rules, or those of them that are named, and stores their findings.
     ///
     /// # Errors
     ///
-    /// The findings or what is published cannot be read, or the findings cannot be written. A rule whose query fails is
-    /// a line of the report.
+    /// The findings or the published generation cannot be read, or the findings cannot be written. A rule whose query
+    /// fails is a line of the report.
     pub async fn evaluate(&self, only: &[String]) -> Result<RulesReport, Failure> {
         let Self { reader, library, .. } = self;
         let mut report = RulesReport::new(library);
@@ -95,7 +95,7 @@ impl<Source: RuleAnswers> Evaluator<'_, Source> {
         Ok(report)
     }
 
-    /// Evaluates rules as they are, on or off if they are named, and changes nothing.
+    /// Evaluates the enabled rules, or the named ones, enabled or not. Changes nothing.
     ///
     /// # Errors
     ///
@@ -124,19 +124,19 @@ impl<Source: RuleAnswers> Evaluator<'_, Source> {
 
 /// The answers of rules.
 ///
-/// They are asked before the findings are locked: that may take minutes, in which people acknowledge findings and others
-/// are erased, which both wait for the lock for seconds only.
+/// The queries run before the findings are locked. They may take minutes, while people acknowledge findings or are
+/// erased; both wait for the lock for seconds only.
 struct Asked {
     basis: Basis,
     generation: Option<Generation>,
-    /// The way in which the generation shows people.
+    /// The privacy settings of the generation.
     mark: PrivacyMark,
     fingerprints: Fingerprints,
     answers: Answers,
 }
 
-/// The state that answers depend on. Another generation may have newer findings, and people who were erased since may be
-/// in the answers.
+/// The state that the answers depend on. A newer generation may have other findings, and people who were erased since
+/// may be in the answers.
 #[derive(Debug, PartialEq, Eq)]
 struct Basis {
     generation: Option<GenerationId>,
@@ -150,8 +150,8 @@ impl Basis {
     }
 }
 
-/// Puts what people do not know yet into the outbox. While the file of channels has a mistake, they are told
-/// nothing and miss nothing.
+/// Puts the changes that receivers have not been told of into the outbox. While the file of channels has a mistake,
+/// nothing is sent, and nothing is lost.
 fn tell(
     reader: &Reader<'_>,
     book: &mut Book,
@@ -172,8 +172,8 @@ fn tell(
     Ok(())
 }
 
-/// Returns the IDs of findings: keyed where people are shown by pseudonyms, since the identity of a finding may be
-/// guessed.
+/// Returns the fingerprints that IDs of findings are made of. They are keyed if the generation has pseudonyms, since
+/// the identity of a finding could be guessed.
 fn fingerprints(reader: &Reader<'_>, mark: &PrivacyMark) -> Result<Fingerprints, Failure> {
     let name = reader.tenant.name();
     let Some(settings) = reader.settings.filter(|_| mark.key.is_some()) else {
@@ -185,11 +185,11 @@ fn fingerprints(reader: &Reader<'_>, mark: &PrivacyMark) -> Result<Fingerprints,
     Ok(Fingerprints::new(name, Some(core_rules::fingerprint::key_from(&token))))
 }
 
-/// The findings that a rule would have.
+/// The result of a rule in a dry run.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Trial {
-    /// Its query fails.
+    /// The query fails.
     #[serde(rename_all = "camelCase")]
     Failed {
         /// The ID of the rule.
@@ -197,16 +197,16 @@ pub enum Trial {
         /// The reason.
         failed: String,
     },
-    /// Its query has rows.
+    /// The query returns rows.
     #[serde(rename_all = "camelCase")]
     Rows {
         /// The ID of the rule.
         rule: String,
         /// The number of findings.
         rows: usize,
-        /// The tables that it reads.
+        /// The tables that the query reads.
         reads: Vec<String>,
-        /// Those of them of which objects may be missing.
+        /// Those of them that are partial.
         not_complete: Vec<String>,
         /// The texts of the findings, in order.
         findings: Vec<String>,
@@ -240,7 +240,7 @@ impl Trial {
         }
     }
 
-    /// Returns the reason why a run would change nothing, if there is one besides a failure.
+    /// Returns the reason, other than a failure, why a run would change nothing.
     pub fn remark(&self) -> Option<String> {
         match self {
             Self::Rows { rule, not_complete, .. } if !not_complete.is_empty() => Some(format!(

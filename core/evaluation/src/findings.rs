@@ -1,4 +1,4 @@
-//! Findings as people read and change them at the command line.
+//! Lists, shows and changes findings for the command line.
 
 mod changes;
 mod history;
@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 pub use self::changes::{Acknowledging, SilenceRequest, acknowledge, end_silence, silence};
 pub use self::history::History;
 
-/// The characters of an ID in lists.
+/// The number of characters of an ID in lists.
 const SHORT_ID: usize = 12;
-/// The fewest characters of an ID that are taken for one.
+/// The fewest characters that count as the beginning of an ID.
 const MIN_PREFIX: usize = 4;
 
-/// The findings of a tenant at one moment.
+/// The findings of a tenant at a time.
 pub struct Findings<'a> {
     reader: &'a Reader<'a>,
     book: Book,
@@ -48,11 +48,11 @@ impl<'a> Findings<'a> {
         Ok(Self { reader, book, now: reader.host.now().0 })
     }
 
-    /// Returns the one finding whose ID begins with a text.
+    /// Returns the only finding whose ID begins with a text.
     ///
     /// # Errors
     ///
-    /// No finding has such an ID, several have, or the text is too short to tell.
+    /// No finding has such an ID, several have, or the text is too short.
     pub fn named(&self, text: &str) -> Result<FindingId, Failure> {
         let text = text.trim();
         let text = text.strip_prefix("nexthink_finding:").unwrap_or(text).to_lowercase();
@@ -120,7 +120,7 @@ impl<'a> Findings<'a> {
 pub struct List<'a> {
     findings: &'a Findings<'a>,
     found: Vec<(FindingId, &'a Finding)>,
-    /// The number of findings that are shown at most.
+    /// The largest number of findings to show.
     shown: usize,
 }
 
@@ -155,7 +155,7 @@ impl List<'_> {
         core_terminal::table(header, rows, header.len(), columns)
     }
 
-    /// Returns the number of findings, and how to see those that are not shown.
+    /// Returns a sentence with the number of findings, and the way to see the hidden ones.
     pub fn remark(&self) -> String {
         let (all, shown) = (count(self.found.len(), "finding"), self.shown);
         if self.found.len() > shown {
@@ -168,7 +168,7 @@ impl List<'_> {
     }
 }
 
-/// A finding with all that is known of it.
+/// A finding with its row and history.
 pub struct Detail<'a> {
     findings: &'a Findings<'a>,
     id: FindingId,
@@ -176,12 +176,12 @@ pub struct Detail<'a> {
 }
 
 impl Detail<'_> {
-    /// Returns it as an object.
+    /// Returns the finding as an object.
     pub fn object(&self) -> Value {
         json!(self.findings.book.detail(self.id, self.finding, self.findings.now))
     }
 
-    /// Returns it as a page.
+    /// Returns the finding as a page.
     pub fn page(&self) -> String {
         let Self { findings: Findings { book, now, .. }, id, finding } = self;
         let object = self.object();
@@ -227,7 +227,7 @@ fn word(entry: &HistoryEntry) -> String {
     word.as_str().unwrap_or_default().to_owned()
 }
 
-/// The reason of a change, to be added to it.
+/// The reason of a change, as a suffix of its word.
 fn reason(entry: &HistoryEntry) -> String {
     entry.reason.map(|reason| format!(": {}", reason.text())).unwrap_or_default()
 }

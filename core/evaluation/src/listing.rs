@@ -1,4 +1,5 @@
-//! Rules as people read them: a list, a page about one, and the results of the tests in rule files.
+//! Shows rules to people: a list, a page about one rule, and the results of the tests in rule
+//! files.
 
 use core_rules::book::{Book, RuleRecord};
 use core_rules::library::{KnownRule, Library, Origin};
@@ -44,13 +45,13 @@ pub fn rule_objects(library: &Library, book: Option<&Book>) -> Vec<Value> {
     library.rules.iter().map(object).collect()
 }
 
-/// The number of findings of a rule that hold.
+/// The number of active findings of a rule.
 fn open(book: Option<&Book>, id: &str) -> usize {
     let findings = book.into_iter().flat_map(|book| book.findings().values());
     findings.filter(|finding| finding.rule == id && finding.life.is_active()).count()
 }
 
-/// Returns everything that is known of a rule as an object.
+/// Returns a rule with its state as an object.
 pub fn rule_object(known: &KnownRule, book: Option<&Book>) -> Value {
     json!({
         "id": known.rule.id,
@@ -71,7 +72,7 @@ pub fn rule_object(known: &KnownRule, book: Option<&Book>) -> Value {
     })
 }
 
-/// Returns everything that is known of a rule as a page.
+/// Returns a rule with its state as a page.
 pub fn rule_page(known: &KnownRule, book: Option<&Book>) -> String {
     let rule = &known.rule;
     let state = if known.is_on { "on" } else { "off" };
@@ -141,7 +142,7 @@ pub struct TestResults<'a>(Vec<TestResult<'a>>);
 struct TestResult<'a> {
     known: &'a KnownRule,
     name: String,
-    /// The difference from what the test says; none if there is none.
+    /// The difference from the expected findings; none if the test passed.
     failed: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The result of an evaluation, and what people are told of it.
+//! The result of an evaluation, and its texts for people.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub struct RulesReport {
     /// Mistakes in rule files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
-    /// The active findings of each severity, of all rules.
+    /// The number of active findings of all rules, by severity.
     open: BTreeMap<Severity, u64>,
     /// The highest severity of an open finding that is neither acknowledged nor silenced.
     highest_severity: Option<Severity>,
@@ -34,7 +34,7 @@ pub(crate) struct RuleLine {
     reason: Option<String>,
     rows: usize,
     opened: usize,
-    /// Those of the opened that are the baseline of the rule.
+    /// The number of opened findings that are the baseline of the rule.
     baseline: usize,
     resolved: usize,
     unknown: usize,
@@ -87,13 +87,13 @@ impl RulesReport {
         self.problems.push(problem);
     }
 
-    /// Takes over the numbers of all findings.
+    /// Adds the numbers of all findings.
     pub(crate) fn sum_up(&mut self, book: &Book, now: u64) {
         self.open = book.counts();
         self.highest_severity = book.highest_severity(now);
     }
 
-    /// Returns whether there is anything to tell.
+    /// Returns true if there is nothing to report.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty() && self.problems.is_empty()
     }
@@ -120,7 +120,7 @@ impl RulesReport {
         self.rules.is_empty()
     }
 
-    /// Returns what has changed, in a line beside the report of a run; none if no rule was evaluated.
+    /// Returns a line about the changes, for the report of a run; none if no rule was evaluated.
     pub fn summary(&self) -> Option<String> {
         let opened: usize = self.rules.iter().map(|line| line.opened).sum();
         let resolved: usize = self.rules.iter().map(|line| line.resolved).sum();
@@ -146,13 +146,13 @@ impl RulesReport {
         })
     }
 
-    /// Returns what is not valid, which findings are a baseline, and why rules have no complete result.
+    /// Returns remarks about mistakes, baselines, and rules without a complete result.
     pub fn remarks(&self) -> Vec<String> {
         let problems = self.problems.iter().map(|problem| format!("not valid: {problem}"));
         problems.chain(self.rules.iter().flat_map(RuleLine::remarks)).collect()
     }
 
-    /// Returns the severity of the gravest finding that is open, if it is `level` or higher.
+    /// Returns the highest severity of an open finding, if it is `level` or higher.
     pub fn fired(&self, level: Severity) -> Option<Severity> {
         self.highest_severity.filter(|severity| *severity >= level)
     }

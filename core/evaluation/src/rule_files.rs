@@ -1,4 +1,4 @@
-//! The rules that there are for a tenant, and the folder that their files are in.
+//! The rules of a tenant, and the folder of their files.
 
 use std::path::{Path, PathBuf};
 
@@ -10,24 +10,24 @@ use crate::asked::AskedQuestions;
 /// The folder with rules, beside the configuration.
 const FOLDER: &str = "rules";
 
-/// Returns the folder of the rules that are files, beside the configuration in `folder`. Where nothing is configured it
-/// is in the folder that the process works in.
+/// Returns the folder of rule files, beside the configuration in `folder`. Without a configuration, it is in the
+/// current folder.
 pub fn rules_folder(folder: Option<&Path>) -> PathBuf {
     beside_configuration(folder, FOLDER)
 }
 
-/// Returns the path of something that is beside the configuration.
+/// Returns the path of a file or folder beside the configuration.
 pub(crate) fn beside_configuration(folder: Option<&Path>, name: &str) -> PathBuf {
     folder.unwrap_or(Path::new("")).join(name)
 }
 
-/// Reads the rules that there are: the shipped ones, and those beside the configuration in `folder`. They may ask the
-/// saved questions that are there, too.
+/// Reads all rules: the shipped ones, and those beside the configuration in `folder`. They may ask the saved
+/// questions beside it, too.
 pub fn load_rules(folder: Option<&Path>) -> Library {
     Library::load(&rules_folder(folder), &AskedQuestions::load(folder))
 }
 
-/// Checks that all files with rules are valid.
+/// Checks that all rule files are valid.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub fn check_problems(library: &Library) -> Result<(), Failure> {
     Err(Failure::configuration(format!("rule files are not valid:\n{}", lines.join("\n"))))
 }
 
-/// Returns the failure for a rule that is not there, or that cannot be switched.
+/// Returns the failure for a rule that does not exist, or that cannot be enabled or disabled.
 pub fn switch_failure(error: SwitchError) -> Failure {
     Failure::configuration(error)
 }

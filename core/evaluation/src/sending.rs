@@ -1,4 +1,4 @@
-//! Sends the messages that wait, and tries channels.
+//! Sends waiting messages, and tests channels.
 
 #[cfg(test)]
 mod tests;
@@ -21,9 +21,9 @@ use tokio::time::Instant;
 
 use crate::channels::{self, ReadSecret};
 
-/// The lock of the process that sends.
+/// The lock of the sending process.
 const LOCK: &str = "notify";
-/// The messages of each channel that are sent before their results are written.
+/// The number of messages that each channel gets before their results are written.
 const ROUND: usize = 20;
 
 /// The result of sending.
@@ -46,20 +46,19 @@ struct ChannelReport {
 /// Sends messages about the findings of one tenant.
 #[derive(Clone, Copy)]
 pub struct Messenger<'a> {
-    /// The tenant, its settings, and the world around.
+    /// The tenant, its settings, and its host.
     pub reader: &'a Reader<'a>,
     /// Reads the secrets of channels.
     pub read_secret: ReadSecret<'a>,
 }
 
 impl Messenger<'_> {
-    /// Sends the messages that may be sent now, for so long at most. If another process sends them already, nothing is
-    /// done.
+    /// Sends the messages that are due, for at most `budget`. Does nothing if another process is sending.
     ///
     /// # Errors
     ///
-    /// The channels or the findings cannot be read or written. A receiver that does not take a message is a line of the
-    /// report.
+    /// The channels or the findings cannot be read or written. A receiver that does not accept a message is a line of
+    /// the report.
     pub async fn send(self, budget: Duration) -> Result<SendReport, Failure> {
         let Reader { tenant, host, folder, .. } = *self.reader;
         let mut report = SendReport::default();
@@ -100,11 +99,11 @@ impl Messenger<'_> {
         Ok(report)
     }
 
-    /// Tries a channel. Returns what the receiver did, in a line.
+    /// Sends a test message to a channel. Returns a line about the receiver's answer.
     ///
     /// # Errors
     ///
-    /// There is no such channel, a secret cannot be read, or the receiver does not take the message.
+    /// There is no such channel, a secret cannot be read, or the receiver does not accept the message.
     pub async fn test(self, name: &str) -> Result<String, Failure> {
         let settings = channels::required(self.reader.folder)?;
         let Some(channel) = settings.channels.get(name) else {
@@ -117,7 +116,7 @@ impl Messenger<'_> {
         let secrets = channels::secrets(channel, self.read_secret)
             .map_err(|error| Failure::new(FailureKind::Configuration, error))?;
         let sender = self.sender()?;
-        // A receiver that keeps a state would show the test as open for ever.
+        // A receiver that keeps state would show the test as open for ever.
         let transitions: &[Transition] = if channel.kind.keeps_state() {
             &[Transition::Opened, Transition::Resolved]
         } else {
@@ -150,7 +149,7 @@ impl Messenger<'_> {
         Sender::new(trust, proxy).map_err(Failure::configuration)
     }
 
-    /// Puts what is to be told into messages, and returns the first of each channel.
+    /// Composes the due messages, and returns the first ones of each channel.
     async fn begin(self, settings: &NotifySettings) -> Result<Due, Failure> {
         let Reader { tenant, host, .. } = *self.reader;
         let lock = Book::lock(tenant, &host.lock_owner()).await?;
@@ -164,8 +163,8 @@ impl Messenger<'_> {
         Ok(due(&book, settings, now))
     }
 
-    /// Sends messages of one channel, one after the other, until one fails or the time is over. A receiver that takes many
-    /// seconds for each must not hold the run at whose end it is told.
+    /// Sends the messages of one channel, one after the other, until one fails or the time is up. A slow receiver
+    /// must not hold up the run that sends the messages.
     async fn send_all(
         self,
         sender: &Sender,
@@ -247,14 +246,14 @@ fn message_id(reader: &Reader<'_>, now: Moment) -> anyhow::Result<String> {
     Ok(format!("msg_{}", reader.host.new_id(now)?))
 }
 
-/// Puts what is to be told into messages.
+/// Composes the due messages.
 pub(crate) fn compose(
     book: &mut Book,
     settings: &NotifySettings,
     reader: &Reader<'_>,
     now: Moment,
 ) -> anyhow::Result<()> {
-    // Each id is made before it is known whether it is needed: an error cannot leave the closure.
+    // Each ID is made before it is known whether it is needed, since an error cannot leave the closure.
     let mut failed = None;
     book.compose(settings, reader.tenant.name(), now.0, &mut || {
         message_id(reader, now).unwrap_or_else(|error| {
@@ -271,7 +270,7 @@ impl SendReport {
         self.channels.is_empty()
     }
 
-    /// Returns true if a receiver did not take a message.
+    /// Returns true if a receiver did not accept a message.
     pub fn has_failures(&self) -> bool {
         self.channels.values().any(|counts| counts.failed > 0)
     }
@@ -284,7 +283,7 @@ impl SendReport {
         core_terminal::table(["channel", "delivered", "failed"], rows, 1, columns)
     }
 
-    /// Returns a line for each channel that did not take a message.
+    /// Returns a line for each channel that did not accept a message.
     pub fn failures(&self) -> Vec<String> {
         let failure = |(name, counts): (&String, &ChannelReport)| {
             let reason = counts.reason.as_ref()?;

@@ -1,7 +1,6 @@
-//! The table `program_status`: what there is to say about this program's own work, for rules about it.
+//! The table `program_status`: facts about this program's own work, for rules about it.
 //!
-//! Each row is a fact: a check, what it is about, a sentence, and a number. Which numbers are too high is
-//! for the rules to say.
+//! Each row is a fact: a check, its subject, a sentence, and a number. The rules decide which numbers are too high.
 
 mod complete_runs;
 mod failed_runs;
@@ -30,7 +29,7 @@ use serde_json::Value;
 const TABLE: &str = "program_status";
 const CLASS: &str = "Record";
 const DAY_MS: u64 = 24 * 3_600 * 1_000;
-/// The beginning of the name of the state of the last delivery to a destination.
+/// The prefix of the names of delivery records.
 const DELIVERED: &str = "delivered-";
 
 struct Fact {
@@ -46,7 +45,8 @@ impl Fact {
     }
 }
 
-/// Returns the facts about a tenant as a table. What cannot be read is no fact: the command that needs it says why.
+/// Returns the facts about a tenant as a table. Facts that cannot be read are left out; the command that needs them
+/// reports the error.
 pub(crate) fn table(reader: &Reader<'_>, schedule: Option<&TenantSettings>) -> AddedTable {
     table_of(&facts(reader, schedule))
 }
@@ -125,7 +125,7 @@ fn audit_gaps(tenant: &TenantStore) -> Vec<Fact> {
     facts
 }
 
-/// Channels that did not take messages.
+/// The channels with messages that were given up.
 fn given_up(tenant: &TenantStore) -> Vec<Fact> {
     if !matches!(tenant.state(FILE), Ok(Some(_))) {
         return Vec::new();
@@ -145,7 +145,7 @@ fn given_up(tenant: &TenantStore) -> Vec<Fact> {
     channels.iter().map(fact).collect()
 }
 
-/// Destinations that have another generation than the published one.
+/// Destinations that do not have the published generation.
 fn not_delivered(
     settings: &Settings,
     tenant: &TenantStore,
@@ -171,7 +171,7 @@ fn not_delivered_to(
 ) -> Option<Fact> {
     let delivered = tenant.state(&format!("{DELIVERED}{name}")).ok()?;
     let detail = match delivered.map(|bytes| serde_json::from_slice::<Value>(&bytes)) {
-        // Whoever delivers by hand begins when they like.
+        // Deliveries by hand begin whenever the operator likes.
         None if !after_run => return None,
         None => format!("{name} has got no generation yet"),
         Some(Ok(delivered))
@@ -185,7 +185,7 @@ fn not_delivered_to(
     Some(Fact::new("not-delivered", name, detail, 1.0))
 }
 
-/// The part of the day's exports that is used, in percent.
+/// The used share of the day's exports, in percent.
 fn exports(settings: &Settings, tenant: &TenantStore, host: &Host) -> Option<Fact> {
     let left = quota::left(tenant, settings.daily_exports, QuotaClock::read(host, None)).ok()?;
     let used = left.of.saturating_sub(left.exports);
@@ -208,7 +208,7 @@ fn keys(engine: Engine<'_>) -> Option<Fact> {
     Some(Fact::new("key-age", active, String::new(), days))
 }
 
-/// The items that are kept for longer than they may be, since the clock is not believed.
+/// The fact that items are kept for too long, because the clock is not trusted.
 fn retention(settings: &Settings, tenant: &TenantStore, now_ms: u64) -> Option<Fact> {
     let pinned = core_engine::mirrors::compared_with(tenant);
     let look = |accept_clock| {

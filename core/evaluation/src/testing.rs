@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-// A step that nothing names is not linked in, and then not in the registry.
+// A step that no code names is not linked, and so not in the registry.
 use step_account as _;
 use step_alerts as _;
 use step_audit as _;
@@ -32,7 +32,7 @@ use crate::{Answers, answer_rules, load_rules};
 pub(crate) const START_MS: u64 = 1_772_431_260_000;
 pub(crate) const HOUR_MS: u64 = 3_600_000;
 
-/// Returns the text of a file with a rule that tells all that it finds.
+/// Returns the text of a rule file without a baseline.
 pub(crate) fn rule_text(id: &str, query: &str) -> String {
     format!(
         "id = '{id}'\ntitle = 'A title'\nseverity = 'high'\nquery = '''{query}'''\n\
@@ -63,7 +63,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// A tenant with more settings than it must have.
+    /// A tenant with additional settings.
     pub(crate) fn new(settings: &str) -> Self {
         let folder = TempDir::new().expect("a folder can be made");
         let text = format!(
@@ -129,12 +129,12 @@ impl Scene {
         path
     }
 
-    /// Writes a rule that is on.
+    /// Writes an enabled rule.
     pub(crate) fn add_rule(&self, id: &str, query: &str) {
         self.write(&format!("rules/{id}.toml"), &rule_text(id, query));
     }
 
-    /// Evaluates the rules that are on, in this process.
+    /// Evaluates the enabled rules in this process.
     pub(crate) async fn evaluate(&self) -> RulesReport {
         let library = load_rules(Some(self.folder.path()));
         let reader = self.reader();
@@ -156,7 +156,7 @@ impl Scene {
     }
 }
 
-/// Asks the queries in this process.
+/// Runs the queries in this process.
 pub(crate) struct InProcess<'a>(pub(crate) &'a Scene);
 
 impl RuleAnswers for InProcess<'_> {

@@ -1,4 +1,4 @@
-//! The process that asks the queries of rules, as the one that evaluates them sees it: started, read, ended.
+//! Starts the worker process for the queries of rules, reads its output and ends it.
 
 use std::io::{self, Read as _};
 use std::process::{Child, ChildStderr, ChildStdout};
@@ -10,17 +10,17 @@ use core_rules::rule::Rule;
 use crate::answers::Answers;
 use crate::evaluate::RuleAnswers;
 
-/// The memory that the queries of rules may take together. Bytes.
+/// The memory limit for the queries of rules together. Bytes.
 pub const MEMORY_BYTES: usize = 512 * 1024 * 1024;
-/// The longest time that all rules may take.
+/// The time limit for all rules.
 const DEADLINE: Duration = Duration::from_mins(10);
-/// The bytes of the process's standard error that are read.
+/// The limit for reading the process's standard error. Bytes.
 const MAX_COMPLAINTS: u64 = 64 * 1024;
 
-/// Asks the queries of rules in a process of its own.
+/// Runs the queries of rules in a separate process.
 pub struct WorkerProcess<Start> {
-    /// Starts the process, with both outputs piped. It is to end once [`answer_rules`](crate::answer_rules) has written
-    /// the rows to its standard output.
+    /// Starts the process, with both outputs piped. It must end once [`answer_rules`](crate::answer_rules) has
+    /// written the rows to its standard output.
     pub start: Start,
 }
 
@@ -45,7 +45,7 @@ async fn read(mut worker: Worker, rules: &[&Rule], fingerprints: &Fingerprints) 
     let reading = tokio::task::spawn_blocking(move || Answers::read(out, &owned, &fingerprints));
     let complaints = tokio::task::spawn_blocking(move || {
         let mut text = String::new();
-        // A process that is killed leaves no sentence, and needs none.
+        // A killed process writes no error, and needs none.
         let _ = err.take(MAX_COMPLAINTS).read_to_string(&mut text);
         text
     });
@@ -74,7 +74,7 @@ impl Worker {
     }
 
     fn end(&mut self) {
-        // Both fail only for one that has ended already.
+        // Both fail only if the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::testing::rule;
 
-    /// Runs a shell's script in place of the process, and returns the answer of a rule in words.
+    /// Runs a shell script in place of the process, and returns the answer of a rule in words.
     async fn answer(script: &str) -> String {
         let start = |_: &[&Rule]| {
             let mut shell = Command::new("sh");

@@ -1,4 +1,4 @@
-//! One run of every tenant of a fleet, each in a process of its own.
+//! Runs every tenant of a fleet once, each in a separate process.
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +40,7 @@ impl AllRuns {
         self.runs.iter().filter_map(|run| run.end.as_ref()).map(|end| end.exit_code)
     }
 
-    /// Says how many runs are complete; `complete` is the code of those.
+    /// Returns a sentence with the number of complete runs; `complete` is their exit code.
     pub fn summary(&self, complete: u8) -> String {
         let count_complete = self.exit_codes().filter(|code| *code == complete).count();
         format!(
@@ -65,14 +65,14 @@ impl TenantRun {
         }
     }
 
-    /// Returns the number of objects that the run counts for its types, or for its steps' rows.
+    /// Returns a sum over a list of the run's report, such as the objects of its types or the rows of its steps.
     fn sum(&self, list: &str, member: &str) -> String {
         let report = self.end.as_ref().map_or(&Value::Null, |end| &end.report);
         let Some(items) = report[list].as_array() else { return String::new() };
         items.iter().filter_map(|item| item[member].as_u64()).sum::<u64>().to_string()
     }
 
-    /// Returns the run for programs, with its report.
+    /// Returns the run as JSON, with its report.
     pub fn to_json(&self, codes: ExitCodes) -> Value {
         let end = self.end.as_ref();
         json!({
@@ -83,7 +83,7 @@ impl TenantRun {
         })
     }
 
-    /// Returns the run for a table of people, below [`AllRuns::HEADER`].
+    /// Returns the run as a row of a table, below [`AllRuns::HEADER`].
     pub fn cells(&self, codes: ExitCodes) -> [String; 6] {
         let code = self.end.as_ref().map(|end| end.exit_code.to_string());
         [
@@ -97,8 +97,8 @@ impl TenantRun {
     }
 }
 
-/// Runs every tenant once, `parallel` at once; one whose file cannot be used has failed. After `signal` no further run is
-/// started, and those that go on are asked to stop.
+/// Runs every tenant once, `parallel` at a time. A tenant whose file cannot be used counts as failed. After `signal`,
+/// no further run is started, and running ones are asked to stop.
 pub async fn run_all(
     tenants: impl IntoIterator<Item = (String, Option<Failure>)>,
     parallel: usize,
@@ -129,7 +129,7 @@ pub async fn run_all(
             reason = &mut signal, if stop.reason().is_none() => stop.request(reason),
             next = running.join_next() => match next {
                 Some(Ok((name, end))) => runs.push(TenantRun { name, end: Some(end) }),
-                // A task that waits for a process has no end of its own to fail with.
+                // A task that waits for a process cannot fail by itself.
                 Some(Err(_)) => {}
                 None => break,
             },

@@ -1,7 +1,7 @@
 //! The answers of `schedule` over HTTP: liveness, readiness, metrics.
 //!
-//! The scheduler publishes a text whenever something has changed; a request reads it and nothing else, so that no
-//! number of requests can hold up a run.
+//! The scheduler publishes a text after every change. A request reads only this text, so no number of requests can
+//! hold up a run.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,13 +13,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::time::Instant;
 
-/// A scheduler that has not moved for this long hangs: it wakes up every minute.
+/// The time without activity after which a scheduler counts as hung; it wakes up every minute.
 const HANGS_AFTER: Duration = Duration::from_mins(5);
 
-/// The type of the text of figures.
+/// The content type of the metrics.
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The figures that the scheduler has published last.
+/// The metrics that the scheduler has published last.
 #[derive(Debug, Clone)]
 pub struct Bulletin(Arc<Mutex<Content>>);
 
@@ -27,23 +27,23 @@ pub struct Bulletin(Arc<Mutex<Content>>);
 struct Content {
     at: Instant,
     figures: String,
-    /// The problem of the scheduler itself, if it has one.
+    /// The scheduler's own problem, if it has one.
     problem: Option<String>,
 }
 
 impl Bulletin {
-    /// A bulletin of a scheduler that has not read its tenants yet, and so is not ready.
+    /// Creates the bulletin of a scheduler that has not read its tenants yet, and so is not ready.
     pub(crate) fn new() -> Self {
         let problem = Some("the first look at the tenants is not over".to_owned());
         Self(Arc::new(Mutex::new(Content { at: Instant::now(), figures: String::new(), problem })))
     }
 
-    /// Replaces what is answered.
+    /// Replaces the answers.
     pub(crate) fn publish(&self, figures: String, problem: Option<String>) {
         *self.content() = Content { at: Instant::now(), figures, problem };
     }
 
-    /// Returns the figures that were published last.
+    /// Returns the metrics that were published last.
     pub(crate) fn figures(&self) -> String {
         self.content().figures.clone()
     }
@@ -52,7 +52,7 @@ impl Bulletin {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the answers to `/healthz`, `/readyz` and `/metrics`.
+    /// Returns the service that answers `/healthz`, `/readyz` and `/metrics`.
     pub fn router(&self) -> Router {
         Router::new()
             .route("/healthz", get(health))

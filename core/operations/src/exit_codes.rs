@@ -1,12 +1,12 @@
-//! The codes that processes of this program end with, as the program gives their meaning.
+//! The exit codes of the program's processes, with their meaning.
 //!
-//! The ledger and the figures have a run's end as the code of its process alone. Which code means what is the program's
-//! own table, so that it is passed in.
+//! The ledger and the metrics have only the exit code of a run. The program has the table of their meanings, and
+//! passes it in.
 
-/// The end of a run, as the code of its process tells it.
+/// The end of a run, by its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunOutcome {
-    /// It has published and delivered, whole or partial, or there was nothing new.
+    /// It has published and delivered, completely or partially, or there was nothing new.
     Published,
     /// It has published, and a destination failed.
     NotDelivered,
@@ -25,7 +25,7 @@ pub enum RunOutcome {
 }
 
 impl RunOutcome {
-    /// Returns true if the run has published what it could, or found nothing new to publish.
+    /// Returns true if the run has published everything that it could, or found nothing new to publish.
     pub fn has_published(self) -> bool {
         matches!(self, Self::Published | Self::NotDelivered)
     }
@@ -38,7 +38,7 @@ pub struct ExitCodes {
     pub outcome: fn(u8) -> RunOutcome,
     /// Returns the meaning of a code in words; none if the program has no such code.
     pub meaning: fn(u8) -> Option<&'static str>,
-    /// Returns the code that the end of a process counts as: its own, or that of a defect if the program has no such
-    /// code or a signal ended the process.
+    /// Returns the exit code of a process: its own, or that of a defect if the program has no such code or a signal
+    /// ended the process.
     pub of_process: fn(Option<i32>) -> u8,
 }

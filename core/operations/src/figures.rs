@@ -1,6 +1,6 @@
-//! Figures about tenants for monitoring systems, in Prometheus' text format.
+//! Metrics about tenants for monitoring systems, in Prometheus' text format.
 //!
-//! They are made anew of what is known each time, so that none outlives its tenant. No label names a device or a
+//! They are computed from the present state each time, so none outlives its tenant. No label names a device or a
 //! person: labels are tenants, types of objects, severities and exit codes.
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ pub struct Figures<'a> {
 }
 
 impl Figures<'_> {
-    /// Returns the figures as text.
+    /// Returns the metrics as text.
     pub fn to_text(&self) -> String {
         let mut registry = Registry::with_prefix(PREFIX);
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
@@ -145,22 +145,22 @@ impl Figures<'_> {
     }
 }
 
-/// Writes the figures for a collector of text files. Only a file that this program has made is replaced.
+/// Writes the metrics for a textfile collector. Replaces only a file that this program has written.
 ///
 /// # Errors
 ///
-/// The file has something else in it, or cannot be written.
+/// The file has other content, or cannot be written.
 pub fn write(path: &Path, figures: &Figures<'_>) -> Result<(), Failure> {
     check_file(path)?;
     replace_public_file(path, figures.to_text().as_bytes())
         .map_err(|error| anyhow::Error::new(error).into())
 }
 
-/// Fails if figures cannot be written to a file: before a run, since they are about it.
+/// Checks, before a run, that its metrics can be written to a file.
 ///
 /// # Errors
 ///
-/// There is no such folder, or the file is not one of figures.
+/// There is no such folder, or the file has other content.
 pub fn check_file(path: &Path) -> Result<(), Failure> {
     let shown = path.display();
     match fs::read_to_string(path) {
@@ -178,9 +178,9 @@ pub fn check_file(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Converts a text in the format of `OpenMetrics`, which the library writes. Prometheus' older format is the one that
-/// every collector reads: the textfile collector of `node_exporter` refuses a file with types that it does not know.
-/// The formats differ in the name of a counter, which has its suffix also in comments here.
+/// Converts a text from the `OpenMetrics` format, which the library writes, to Prometheus' older format, which every
+/// collector reads: the textfile collector of `node_exporter` refuses a file with unknown types. The formats differ
+/// in the names of counters, which here have their suffix in comments too.
 fn prometheus_format(open_metrics: &str) -> String {
     let types = open_metrics.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let counters: Vec<&str> = types.filter_map(|named| named.strip_suffix(" counter")).collect();
@@ -193,7 +193,7 @@ fn prometheus_format(open_metrics: &str) -> String {
                 let suffix = if counters.contains(&name) { "_total" } else { "" };
                 text.extend(["# ", word, " ", name, suffix, " ", rest, "\n"]);
             }
-            // The unit is in the name; the mark of the end is unknown to the older format.
+            // The unit is in the name; the older format does not know the end marker.
             Some(_) => {}
             None if line == "# EOF" => {}
             None => text.extend([line, "\n"]),

@@ -1,5 +1,5 @@
-//! The health of a tenant: read from its store alone, so that it is the same for a run by hand, for `schedule`, and
-//! for a later look.
+//! The health of a tenant. It is read only from the store, so it is the same after a run by hand, for `schedule`, and
+//! at any later time.
 
 #[cfg(test)]
 mod tests;
@@ -25,21 +25,22 @@ use crate::exit_codes::{ExitCodes, RunOutcome};
 pub struct Health {
     /// The published generation.
     pub generation: Option<PublishedGeneration>,
-    /// When the newest kept generation was made that is complete, RFC 3339.
+    /// The time of the newest kept generation that is complete, RFC 3339.
     pub complete_at: Option<String>,
-    /// The last run, which may be going on.
+    /// The last run, which may still be running.
     pub last_run: Option<RunRecord>,
-    /// The newest runs in a row that published nothing.
+    /// The number of newest runs in a row that published nothing.
     pub failed_runs: u32,
-    /// The exports that Nexthink still grants today.
+    /// The number of exports that are left today.
     pub exports_left: u32,
-    /// The exports of a day.
+    /// The daily limit of exports.
     pub daily_exports: u32,
-    /// When `schedule` is to start the next run, RFC 3339; none without a timetable.
+    /// The time of the next run of `schedule`, RFC 3339; none without a timetable.
     pub next_run_at: Option<String>,
     /// The timetable.
     pub schedule: String,
-    /// The number of findings that hold, by severity; none if no rule was ever evaluated, or the findings cannot be read.
+    /// The number of active findings, by severity; none if no rule was ever evaluated, or the findings cannot be
+    /// read.
     pub findings: Option<BTreeMap<Severity, u64>>,
 }
 
@@ -49,7 +50,7 @@ pub struct Health {
 pub struct PublishedGeneration {
     /// Its ID.
     pub id: String,
-    /// When it was made, RFC 3339.
+    /// Its time, RFC 3339.
     pub created_at: String,
     /// Its age. Seconds.
     pub age_seconds: u64,
@@ -66,7 +67,7 @@ pub struct PublishedGeneration {
 }
 
 impl Health {
-    /// Reads what the store says about a tenant.
+    /// Reads the health of a tenant from its store.
     ///
     /// # Errors
     ///
@@ -102,7 +103,7 @@ impl Health {
 }
 
 impl PublishedGeneration {
-    /// Returns the outcome, with the types that may lack objects.
+    /// Returns the outcome, with the partial types.
     pub fn outcome_text(&self) -> String {
         match (self.outcome, self.partial_types.as_slice()) {
             (Outcome::Complete, _) => "complete".to_owned(),
@@ -111,7 +112,7 @@ impl PublishedGeneration {
         }
     }
 
-    /// Returns the outcome with the number of types that may lack objects, for a table of many tenants.
+    /// Returns the outcome with the number of partial types, for a table of many tenants.
     pub fn outcome_summary(&self) -> String {
         match (self.outcome, self.partial_types.len()) {
             (Outcome::Complete, _) => "complete".to_owned(),
@@ -141,7 +142,7 @@ impl PublishedGeneration {
     }
 }
 
-/// The meaning of a run's exit code for what is published.
+/// The verdict on a run by its exit code.
 fn verdict(code: u8, codes: ExitCodes) -> RunVerdict {
     match (codes.outcome)(code) {
         outcome if outcome.has_published() => RunVerdict::Published,
@@ -156,7 +157,7 @@ fn count_failed(runs: &[RunRecord], is_running: bool, codes: ExitCodes) -> u32 {
     u32::try_from(failed.len()).unwrap_or(u32::MAX)
 }
 
-/// Returns the last run that the store knows of: that of the published generation.
+/// Returns the last run in the store: that of the published generation.
 ///
 /// # Errors
 ///
@@ -167,7 +168,7 @@ pub fn last_run(tenant: &TenantStore) -> Result<Option<LastRun>, Failure> {
     Ok(created.map(|started| LastRun { started, ended: Some((started, Ended::Published)) }))
 }
 
-/// Returns true if the store says that a run of the tenant is due now.
+/// Returns true if a run of the tenant is due now, by its store.
 ///
 /// # Errors
 ///
@@ -177,7 +178,7 @@ pub fn is_due(config: &Config, tenant: &TenantStore, now: Moment) -> Result<bool
     Ok(due.is_some_and(|due| due <= now.to_timestamp()))
 }
 
-/// Returns when `schedule` is to start the next run after the last one.
+/// Returns the time of the next run of `schedule` after the last one.
 fn next_run(config: &Config, last: Option<LastRun>, now: Moment) -> Option<Timestamp> {
     let now = now.to_timestamp();
     let mut alone = Fleet::default();

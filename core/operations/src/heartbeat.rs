@@ -1,5 +1,5 @@
-//! A heartbeat: a request to an address of a monitoring service after each run that has published. The service raises
-//! the alarm when none comes, so that it notices also a machine that is off.
+//! A heartbeat: a request to a monitoring service after each run that has published. The service raises an alarm when
+//! none comes, so it also notices a machine that is off.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 ///
-/// The address cannot be read or used, or the service does not take the heartbeat. No message shows the address, since
-/// it may be all that protects the check.
+/// The address cannot be read or used, or the service does not accept the heartbeat. No message shows the address,
+/// since it may be the only protection of the check.
 pub async fn send_heartbeat(
     address: &dyn SecretSource,
     trust: &Trust,

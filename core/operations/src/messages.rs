@@ -1,13 +1,13 @@
 //! The receiver of messages for operators.
 
-/// Receives what an operator is told while runs of tenants go on.
+/// Receives the messages for an operator while tenants run.
 pub trait Messages: Send + Sync {
-    /// Takes a message about something that goes as it should.
+    /// Receives a message about normal operation.
     fn note(&self, text: &str);
 
-    /// Takes a message that an operator who wants silence gets too.
+    /// Receives a message that is shown with `--quiet` too.
     fn warn(&self, text: &str);
 
-    /// Takes the message of an error.
+    /// Receives an error message.
     fn error(&self, text: &str);
 }

@@ -1,7 +1,7 @@
-//! A run of one tenant in a process of its own.
+//! A run of one tenant in a separate process.
 //!
-//! A run that takes too much memory, overflows a stack or hits a defect then ends alone, and no secret and no row of one
-//! tenant is ever in the memory of another tenant's process.
+//! If a run takes too much memory, overflows a stack or hits a defect, only this run ends. No secret and no row of
+//! one tenant is ever in the memory of another tenant's process.
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::pin::Pin;
@@ -19,17 +19,17 @@ use crate::exit_codes::ExitCodes;
 /// The interval at which a process is polled.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The time that a run has to stop: longer than it gives itself.
+/// The time limit for a run to stop, which is longer than the run's own limit.
 const GRACE: Duration = Duration::from_secs(8);
 
-/// The time that output of a process may take to arrive after its end.
+/// The time for which output of a process is awaited after its end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// The longest report that is read, and the longest line of a log. Bytes.
+/// The size limits of a report and of a log line. Bytes.
 const MAX_REPORT: u64 = 64 * 1024 * 1024;
 const MAX_LINE: u64 = 64 * 1024;
 
-/// The way to the log of a run that another process prints.
+/// The log of a run, which this process prints.
 pub struct LabelledLog {
     /// The label before each line: the name of the tenant.
     pub label: String,
@@ -44,7 +44,7 @@ pub type RunningRun = Pin<Box<dyn Future<Output = RunEnd> + Send>>;
 
 /// Starts runs of tenants.
 pub trait RunLauncher {
-    /// Starts the run of a tenant, or of the only one if none is named. It is to end once a stop is asked for.
+    /// Starts the run of a tenant, or of the only one if none is named. The run must end once a stop is requested.
     ///
     /// # Errors
     ///
@@ -64,17 +64,17 @@ pub struct RunProcess {
 /// The end of a run.
 #[derive(Debug)]
 pub struct RunEnd {
-    /// The code that it ended with, or that a defect ends with if the process has none.
+    /// Its exit code, or that of a defect if the process has none.
     pub exit_code: u8,
     /// True if a defect ended the process.
     pub has_crashed: bool,
-    /// The report or the failure as the run printed it; null if it printed none, or to the terminal.
+    /// The report or the failure that the run printed; null if it printed none, or printed to the terminal.
     pub report: Value,
 }
 
 impl RunProcess {
-    /// Starts a run by its command line. With a log its lines are printed with the label, and its report is kept;
-    /// without one the run prints as if it had been started by hand.
+    /// Starts a run by its command line. With a log, its lines are printed with the label, and its report is kept.
+    /// Without one, the run prints as if it had been started by hand.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl RunProcess {
         if log.is_some() {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
-        // Ctrl-C reaches only this process, which passes it on once: a second signal would cut the run off.
+        // Ctrl-C must reach only this process, which passes it on once: a second signal would kill the run.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn()?;
@@ -96,7 +96,7 @@ impl RunProcess {
         Ok(Self { child, report, log })
     }
 
-    /// Waits for the end. Once a stop is asked for, the run is asked to stop too, and is ended if it takes too long.
+    /// Waits for the end. Once a stop is requested, asks the run to stop, and kills it if it takes too long.
     pub async fn ended(mut self, stop: Cancellation, codes: ExitCodes) -> RunEnd {
         let mut cut_off: Option<Instant> = None;
         let status = loop {
@@ -113,7 +113,7 @@ impl RunProcess {
                 }
             }
             if cut_off.is_some_and(|at| Instant::now() > at) {
-                // It fails only for a process that has ended already.
+                // It fails only if the process has already ended.
                 let _ = self.child.kill();
             }
         };
@@ -137,8 +137,7 @@ impl RunProcess {
             StopReason::Interrupted => Signal::INT,
             StopReason::Terminated => Signal::TERM,
         };
-        // It fails only for a process that has ended already; its number is not given to another one before it is
-        // waited for.
+        // It fails only if the process has already ended; its ID is not reused before it is awaited.
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
@@ -175,7 +174,7 @@ fn print_log(pipe: ChildStderr, log: LabelledLog) -> io::Result<oneshot::Receive
     Ok(receiver)
 }
 
-/// A line of a tenant's log as this process prints it: with the label in front, or as a field of a JSON object.
+/// A line of a tenant's log with its label, in front or as a field of a JSON object.
 fn labelled(label: &str, line: &str, is_json: bool) -> String {
     let object = if is_json { serde_json::from_str(line).ok() } else { None };
     match object {

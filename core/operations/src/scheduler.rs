@@ -1,7 +1,7 @@
-//! The scheduler: starts a run of a tenant whenever its timetable says so.
+//! The scheduler: starts the runs of tenants by their timetables.
 //!
-//! Each run is a process of its own (`run_process.rs`). The files of tenants are read again every minute and when someone
-//! asks, each by itself, so that a mistake in one of them concerns its tenant alone.
+//! Each run is a separate process (`run_process.rs`). The files of tenants are read again every minute and on
+//! request, each on its own, so a mistake in one of them affects only its tenant.
 
 #[cfg(test)]
 mod tests;
@@ -23,28 +23,28 @@ use crate::run_process::{RunEnd, RunLauncher};
 use crate::tenants::{Read, Tenants};
 use crate::watch::Watch;
 
-/// The longest sleep. The files are read again after it, and the clock may have been set meanwhile.
+/// The longest sleep. The files are read again after it, and the clock may have been set during it.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// The wait for another run that holds the lock, and for a quota that names no time.
+/// The wait for another run that holds the lock, and for a quota without a known time.
 const SHORT_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
-/// The world around a scheduler.
+/// The inputs of a scheduler from the program.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The clock, randomness and process.
     pub host: &'a Host,
-    /// The environment that the files of tenants are read in.
+    /// The environment for reading the files of tenants.
     pub environment: Environment,
     /// The program's table of exit codes.
     pub codes: ExitCodes,
     /// Starts the runs.
     pub launcher: &'a dyn RunLauncher,
-    /// Is told what happens.
+    /// Receives the messages.
     pub messages: &'a dyn Messages,
 }
 
-/// Starts the runs of tenants that are due. Its caller waits until there is something to do.
+/// Starts the runs that are due. The caller does the waiting.
 pub struct Scheduler<'a> {
     context: Context<'a>,
     tenants: Tenants,
@@ -53,14 +53,14 @@ pub struct Scheduler<'a> {
     stop: Cancellation,
     /// The last state of each tenant that was printed.
     told: BTreeMap<String, TenantState>,
-    /// The mistake in the fleet's own file, if it has one now.
+    /// The present mistake in the fleet's own file.
     problem: Option<String>,
-    /// The figures, if they are asked for.
+    /// The metrics, if they are wanted.
     watch: Option<Watch>,
 }
 
 impl<'a> Scheduler<'a> {
-    /// Reads the files of all tenants, or of those of a fleet that fall to a shard. `interval` replaces their timetables.
+    /// Reads the files of all tenants, or of those in a shard of a fleet. `interval` replaces their timetables.
     ///
     /// # Errors
     ///
@@ -98,7 +98,7 @@ impl<'a> Scheduler<'a> {
         Ok(scheduler)
     }
 
-    /// Keeps figures from now on, and returns where they are published.
+    /// Keeps metrics from now on, and returns the bulletin that publishes them.
     pub fn bulletin(&mut self) -> Bulletin {
         let bulletin = Bulletin::new();
         let Context { host, codes, .. } = self.context;
@@ -108,7 +108,7 @@ impl<'a> Scheduler<'a> {
         bulletin
     }
 
-    /// Publishes the figures, if they are kept.
+    /// Publishes the metrics, if they are kept.
     pub fn publish(&self) {
         if let Some(watch) = &self.watch {
             let stopping = self.stop.reason().map(|_| "it is stopping".to_owned());
@@ -116,7 +116,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Returns one line about what goes on, for the service manager.
+    /// Returns one line about the present state, for the service manager.
     pub fn summary(&self) -> String {
         let broken = match self.tenants.broken() {
             0 => None,
@@ -127,7 +127,7 @@ impl<'a> Scheduler<'a> {
         parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
-    /// Reads all files again. A mistake is told once, and again when someone asks for it.
+    /// Reads all files again. A mistake is reported once, and again on request.
     pub fn read_again(&mut self, is_asked: bool) {
         match self.tenants.read() {
             Ok(read) => {
@@ -172,7 +172,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Starts the runs that are due, as many as there may be at once.
+    /// Starts the runs that are due, up to the limit of parallel runs.
     pub fn start_due(&mut self) {
         let free = self.tenants.parallel_runs().saturating_sub(self.running.len());
         let now = self.now();
@@ -196,10 +196,10 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Waits until a run ends, and takes note of its end; returns false at once if none is going on.
+    /// Waits until a run ends, and records its end; returns false at once if none is running.
     pub async fn wait_for_end(&mut self) -> bool {
         let Some(ended) = self.running.join_next().await else { return false };
-        // A task that waits for a process has no end of its own to fail with.
+        // A task that waits for a process cannot fail by itself.
         if let Ok((name, end)) = ended {
             self.ended(&name, &end);
         }
@@ -211,7 +211,7 @@ impl<'a> Scheduler<'a> {
         self.stop.request(reason);
     }
 
-    /// Tells the fleet how a run ended.
+    /// Records the end of a run in the fleet.
     fn ended(&mut self, name: &str, end: &RunEnd) {
         if end.has_crashed {
             let messages = self.context.messages;
@@ -243,7 +243,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Returns when the quota allows the exports of a run again, as far as it is known.
+    /// Returns the time at which the quota allows the exports of a run again, as far as it is known.
     fn not_before(&self, name: &str) -> Timestamp {
         let known = self.tenants.config(name).and_then(|config| {
             let engine = Engine { settings: config, host: self.context.host };
@@ -259,7 +259,7 @@ impl<'a> Scheduler<'a> {
         while self.running.join_next().await.is_some() {}
     }
 
-    /// Tells when tenants run next, as far as that has changed.
+    /// Reports the next runs of tenants, if they have changed.
     pub fn tell_states(&mut self) {
         for status in self.fleet.status() {
             let told = self.told.insert(status.name.clone(), status.state);
@@ -302,7 +302,7 @@ impl<'a> Scheduler<'a> {
         self.context.messages.note(&format!("{name}: {text}"));
     }
 
-    /// Returns the time until there may be something to do, `longest` at most.
+    /// Returns the time until the next possible action, `longest` at most.
     pub fn sleep(&mut self, longest: Option<Duration>) -> Duration {
         let longest = longest.map_or(LONGEST_SLEEP, |interval| interval.min(LONGEST_SLEEP));
         if self.running.len() >= self.tenants.parallel_runs() {

@@ -1,4 +1,4 @@
-//! The status of tenants for people: when they have run and will run, and whether what they have published is recent.
+//! The status of tenants for people: their last and next runs, and whether the published generation is recent.
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +34,7 @@ pub struct StatusRow {
 }
 
 impl StatusRow {
-    /// A tenant, and what came of reading its health.
+    /// Creates a row from the result of reading a tenant's health.
     pub fn new(tenant: String, health: Result<Health, Failure>) -> Self {
         match health {
             Ok(health) => Self { tenant, health: Some(health), problem: None, failure: None },
@@ -53,7 +53,7 @@ impl StatusRow {
     }
 }
 
-/// Returns a time span in the largest unit that fits twice.
+/// Returns a time span in the largest unit that fits at least twice.
 pub fn age_text(seconds: u64) -> String {
     match (seconds / (24 * 3600), seconds / 3600, seconds / 60) {
         (days @ 2.., ..) => format!("{days} days"),
@@ -63,7 +63,7 @@ pub fn age_text(seconds: u64) -> String {
     }
 }
 
-/// Returns the status of one tenant for people, a name and a value a row.
+/// Returns the status of one tenant for people, as pairs of a name and a value.
 pub fn describe(name: &str, health: &Health, codes: ExitCodes) -> Vec<(&'static str, String)> {
     let never = || "never".to_owned();
     let mut rows = vec![("tenant", name.to_owned())];
@@ -97,7 +97,7 @@ pub fn describe(name: &str, health: &Health, codes: ExitCodes) -> Vec<(&'static 
     rows
 }
 
-/// The findings that hold, the most severe first.
+/// The active findings, the most severe first.
 fn findings_text(counts: &BTreeMap<Severity, u64>) -> String {
     let some = counts.iter().rev().filter(|(_, count)| **count > 0);
     let texts: Vec<String> = some.map(|(severity, count)| format!("{count} {severity}")).collect();
@@ -113,7 +113,7 @@ fn run_text(run: &RunRecord, codes: ExitCodes) -> String {
     }
 }
 
-/// A time to the minute, so that a row fits on a screen.
+/// A time rounded down to the minute, so that a row fits on a screen.
 fn minute(rfc3339: &str) -> String {
     let time = rfc3339.parse().map(|time: jiff::Timestamp| time.strftime("%Y-%m-%dT%H:%MZ"));
     time.map_or_else(|_| rfc3339.to_owned(), |time| time.to_string())

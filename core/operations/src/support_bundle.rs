@@ -1,7 +1,7 @@
-//! The support bundle: what a stranger needs to understand a problem, and nothing that says whose it is.
+//! The support bundle: the facts that a stranger needs to understand a problem, and nothing that identifies anyone.
 //!
-//! It lists what may be in it, not what may not: numbers, words that this program declares, and the reasons of steps,
-//! from which every configured text is taken out (`redaction.rs`). No cell of a table is read.
+//! It is made by an allowlist: numbers, words that this program declares, and the reasons of steps, from which every
+//! configured text is removed (`redaction.rs`). No cell of a table is read.
 
 mod redaction;
 
@@ -16,10 +16,10 @@ use self::redaction::Redaction;
 use crate::exit_codes::ExitCodes;
 use crate::health::Health;
 
-/// The runs that are listed, the newest at most.
+/// The largest number of runs to list; the newest ones.
 const RUNS: usize = 100;
 
-/// The generations that are listed, the newest at most.
+/// The largest number of generations to list; the newest ones.
 const GENERATIONS: usize = 50;
 
 /// The report of a run in its generation.
@@ -28,7 +28,7 @@ const REPORT: &str = "run.json";
 /// Texts in reports that this program declares: names of steps, types and outcomes.
 const DECLARED_TEXTS: [&str; 3] = ["id", "outcome", "type"];
 
-/// The texts of settings that say nothing of whose configuration it is.
+/// The settings whose texts do not reveal whose configuration it is.
 const PLAIN_TEXTS: [&str; 5] = [
     "nexthink.region",
     "nexthink.time_zone",
@@ -37,8 +37,8 @@ const PLAIN_TEXTS: [&str; 5] = [
     "schedule.time_zone",
 ];
 
-/// Makes the bundle of a tenant, or of a configuration that cannot be used. `name` is the one that the command line
-/// chooses.
+/// Makes the bundle of a tenant, or of a configuration that cannot be used. `name` is the tenant that the command
+/// line chooses.
 pub fn document(
     config: Result<&Config, &Failure>,
     name: Option<&str>,
@@ -64,7 +64,7 @@ pub fn document(
             let problem = |failure| problem(&failure, &redaction, host);
             document["stored"] = stored.unwrap_or_else(problem);
         }
-        // What is wrong with a file is told without its values.
+        // Mistakes in a file are reported without its values.
         Err(failure) => {
             document["configuration"] = problem(failure, &Redaction::new(None, name), host);
         }
@@ -100,7 +100,7 @@ fn is_plain(path: &str) -> bool {
     is_bounded || PLAIN_TEXTS.contains(&path)
 }
 
-/// The path of a setting. The names of columns are the user's own below a table that takes any.
+/// The path of a setting. Below a table that takes any name, the names are the user's own and are hidden.
 fn shown_path(path: &str) -> &str {
     let open = settings().filter_map(|setting| setting.path.strip_suffix("**"));
     open.into_iter().find(|start| path.starts_with(start)).unwrap_or(path)

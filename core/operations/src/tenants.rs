@@ -1,4 +1,4 @@
-//! The tenants of `schedule`: those of a fleet, or the one of a file of its own.
+//! The tenants of `schedule`: those of a fleet, or the only one of a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use core_fleet::{LastRun, Shard, Timetable};
 
 use crate::health;
 
-/// All tenants as their files are now.
+/// All tenants, by the present content of their files.
 pub(crate) struct Tenants {
     source: Source,
     environment: Environment,
@@ -30,9 +30,9 @@ pub(crate) struct Tenants {
 pub(crate) struct Read {
     /// The tenants whose file can be used, with the last run of those that are new.
     pub(crate) valid: Vec<(String, Option<LastRun>)>,
-    /// Those whose file cannot.
+    /// The tenants whose file cannot be used.
     pub(crate) broken: Vec<Broken>,
-    /// Those that have no file any more.
+    /// The tenants whose file was removed.
     pub(crate) removed: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Broken {
     pub(crate) name: String,
     /// The mistake in its file.
     pub(crate) problem: String,
-    /// True if this was not wrong with it before.
+    /// True if the file did not have this mistake before.
     pub(crate) is_new: bool,
     kind: FailureKind,
 }
@@ -57,8 +57,8 @@ impl Read {
 }
 
 impl Tenants {
-    /// The tenants of a source, none of which is read yet. `interval` replaces the timetables of their files,
-    /// and of a fleet only the tenants of `shard` are read.
+    /// Creates the tenants of a source, none of which is read yet. `interval` replaces the timetables of their files.
+    /// Of a fleet, only the tenants of `shard` are read.
     pub(crate) fn new(
         source: Source,
         environment: Environment,
@@ -85,7 +85,7 @@ impl Tenants {
     ///
     /// # Errors
     ///
-    /// The file of the fleet or the folder of its tenants cannot be used; everything stays as it was.
+    /// The file of the fleet or the folder of its tenants cannot be used; then nothing changes.
     pub(crate) fn read(&mut self) -> Result<Read, Failure> {
         let loaded = self.load()?;
         let removed = self.names().filter(|name| !loaded.contains_key(*name));
@@ -116,10 +116,10 @@ impl Tenants {
 
     fn load(&mut self) -> Result<BTreeMap<String, Result<Config, Failure>>, Failure> {
         let fleet = match self.source.fleet(self.environment) {
-            // A tenant that was chosen is the only one.
+            // A chosen tenant is the only one.
             Ok(Some(fleet)) if matches!(self.source, Source::File(_)) => Some(fleet),
             Ok(_) => None,
-            // The one tenant is known by its name, so that its mistake is told as the tenant's.
+            // The only tenant is known by its name, so the mistake is reported as the tenant's.
             Err(_) if !self.is_fleet && !self.configs.is_empty() => None,
             Err(failure) => return Err(failure),
         };
@@ -155,7 +155,7 @@ impl Tenants {
         self.is_fleet
     }
 
-    /// Returns the number of runs that may take place at once.
+    /// Returns the limit of parallel runs.
     pub(crate) fn parallel_runs(&self) -> usize {
         self.parallel_runs
     }
@@ -170,7 +170,7 @@ impl Tenants {
         self.configs.get(name)
     }
 
-    /// Returns the names of all tenants, also of those whose file cannot be used.
+    /// Returns the names of all tenants, including those whose file cannot be used.
     pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
         let names: BTreeSet<&String> = self.configs.keys().chain(self.problems.keys()).collect();
         names.into_iter()

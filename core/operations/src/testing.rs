@@ -1,4 +1,4 @@
-//! A world for tests: a host, codes, a folder of tenants, runs that end as they are told, and what was told.
+//! A world for tests: a host, exit codes, a folder of tenants, runs with planned ends, and the messages.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use core_config::{Config, Environment, Source};
 use core_engine::{Cancellation, Ending, FailureKind, Host, Moment, StopReason};
 use serde_json::Value;
-// A step that nothing names is not linked in, and then not in the registry.
+// A step that no code names is not linked, and so not in the registry.
 use step_account as _;
 use step_alerts as _;
 use step_audit as _;
@@ -25,7 +25,7 @@ use crate::run_process::{RunEnd, RunLauncher, RunningRun};
 /// 2026-03-01T10:00:00Z in milliseconds.
 pub(crate) const NOON: u64 = 1_772_359_200_000;
 
-/// Codes as the program has them.
+/// The program's exit codes.
 pub(crate) const CODES: ExitCodes = ExitCodes {
     outcome: |code| match code {
         0 | 7 | 8 => RunOutcome::Published,
@@ -155,7 +155,7 @@ fn set_mode(path: &std::path::Path, mode: u32) {
 #[cfg(not(unix))]
 fn set_mode(_: &std::path::Path, _: u32) {}
 
-/// The messages that were told.
+/// The messages.
 #[derive(Default)]
 pub(crate) struct Told(Mutex<Vec<String>>);
 
@@ -164,7 +164,7 @@ impl Told {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns what was told since the last call.
+    /// Returns the messages since the last call.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.lines())
     }
@@ -184,7 +184,7 @@ impl Messages for Told {
     }
 }
 
-/// Starts runs that end at once as they are told, or that end when they are asked to stop.
+/// Starts runs that end at once as planned, or when they are asked to stop.
 #[derive(Default)]
 pub(crate) struct Launcher {
     /// The end of the next run of each tenant: a code, or a crash.

@@ -1,4 +1,4 @@
-//! The figures of `schedule`: what its tenants' stores know, what it is doing, and which runs it has seen end.
+//! The metrics of `schedule`: the state of its tenants' stores, its activity, and the runs that it has seen end.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use crate::figures::Figures;
 use crate::health::Health;
 use crate::tenants::Tenants;
 
-/// The stores that are read again each minute, at most: runs by hand change them too, but thousands of stores must not
-/// hold up the scheduler.
+/// The largest number of stores to read again each minute. Runs by hand change stores too, but reading thousands of
+/// them must not hold up the scheduler.
 const STORES_AT_ONCE: usize = 100;
 
-/// The figures, and where they are published.
+/// The metrics, and their bulletin.
 pub(crate) struct Watch {
     bulletin: Bulletin,
     host: Host,
@@ -27,19 +27,19 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Figures without any tenant.
+    /// Creates metrics without any tenant.
     pub(crate) fn new(bulletin: Bulletin, host: Host, codes: ExitCodes) -> Self {
         let (healths, runs) = (BTreeMap::new(), BTreeMap::new());
         Self { bulletin, host, codes, healths, runs, last_read: String::new() }
     }
 
-    /// Takes note of the end of a run.
+    /// Records the end of a run.
     pub(crate) fn ended(&mut self, tenants: &Tenants, name: &str, exit_code: u8) {
         *self.runs.entry((name.to_owned(), exit_code)).or_default() += 1;
         self.read(tenants, name);
     }
 
-    /// Reads the stores of new tenants and, in turn, those of the others; forgets tenants that are gone.
+    /// Reads the stores of new tenants and, in turn, those of the others. Forgets removed tenants.
     pub(crate) fn look(&mut self, tenants: &Tenants) {
         let names: Vec<String> = tenants.names().cloned().collect();
         self.healths.retain(|name, _| names.contains(name));
@@ -63,7 +63,7 @@ impl Watch {
         self.healths.insert(name.to_owned(), health);
     }
 
-    /// Publishes what is known now.
+    /// Publishes the present state.
     pub(crate) fn publish(&self, states: Vec<TenantStatus>, problem: Option<String>) {
         let tenants = self.healths.iter().map(|(name, health)| (name.as_str(), health.as_ref()));
         let figures = Figures { tenants: tenants.collect(), states, runs: Some(&self.runs) };

@@ -1,7 +1,7 @@
 //! The relation of a target to the source that may replace it: it must be an earlier state of the same store.
 //!
-//! The ledger proves that. Its entries are chained by hashes, so that a source whose ledger has the last entry of the
-//! target's has everything that was ever done at the target.
+//! The ledger proves that. Its entries are chained by hashes, so a source whose ledger contains the last entry of the
+//! target's ledger contains everything that was ever done at the target.
 
 use core_store::{LEDGER_PATH, LedgerHead, TenantSnapshot};
 
@@ -9,7 +9,7 @@ use super::CopyRequest;
 use super::source::Source;
 use crate::error::BucketError;
 
-/// The knowledge about a target before a copy.
+/// The state of a target before a copy.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     /// Its files.
@@ -18,7 +18,7 @@ pub(super) struct Known {
     pub(super) ledger: Option<LedgerHead>,
 }
 
-/// Passes if the source is the target's later state.
+/// Checks that the source is a later state of the target.
 pub(super) async fn check(
     request: &CopyRequest<'_>,
     source: &Source,

@@ -1,4 +1,5 @@
-//! The source of a copy. A folder is locked meanwhile; a bucket is only read, so that read-only credentials are enough.
+//! The source of a copy. A folder is locked during the copy; a bucket is only read, so read-only credentials are
+//! enough.
 
 use core_store::{RunLock, TenantSnapshot};
 
@@ -44,7 +45,7 @@ impl Source {
         }
     }
 
-    /// Lets the caller write what belongs to the copy into the source, which is then listed again.
+    /// Lets the caller add records of the copy to the source, and then lists the source again.
     pub(super) fn prepare(&mut self, request: &CopyRequest<'_>) -> Result<(), BucketError> {
         if let Self::Folder { lock, snapshot } = self {
             (request.before_sending)()?;
@@ -65,7 +66,7 @@ impl Source {
         Ok(())
     }
 
-    /// Opens a file. It is compared with its hash while it is read.
+    /// Opens a file. Reading it verifies its hash.
     pub(super) async fn read(&self, path: &str) -> Result<Pieces, BucketError> {
         match self {
             Self::Folder { lock, snapshot } => {
@@ -76,7 +77,7 @@ impl Source {
         }
     }
 
-    /// Fails if the source was changed since it was listed.
+    /// Fails if the source has changed since it was listed.
     pub(super) async fn check_unchanged(&self) -> Result<(), BucketError> {
         match self {
             Self::Folder { .. } => Ok(()),

@@ -57,8 +57,7 @@ impl Target {
         &self.known
     }
 
-    /// Returns the files of a snapshot that the target does not have. What an interrupted copy has left there is read
-    /// and compared.
+    /// Returns the files of a snapshot that the target lacks. Files of an interrupted copy are read and compared.
     pub(super) async fn missing(
         &mut self,
         snapshot: &TenantSnapshot,
@@ -69,7 +68,7 @@ impl Target {
         }
     }
 
-    /// Stores a file and compares it as it was stored; no reader sees it yet.
+    /// Stores a file, and compares it after reading it back. No reader sees it yet.
     pub(super) async fn put(&self, path: &str, content: Pieces) -> Result<(), BucketError> {
         match &self.kind {
             Kind::Folder(arrival) => arrival.put(path, content).await,
@@ -77,7 +76,7 @@ impl Target {
         }
     }
 
-    /// Makes the target what the snapshot says. Returns the number of files or objects that were removed.
+    /// Makes the target equal to the snapshot. Returns the number of removed files or objects.
     pub(super) async fn publish(
         &mut self,
         snapshot: &TenantSnapshot,
@@ -88,7 +87,7 @@ impl Target {
         }
     }
 
-    /// Frees the lease of a bucket. If that fails, it ends by itself.
+    /// Frees the lease of a bucket. If that fails, the lease expires.
     pub(super) async fn close(self) {
         if let Kind::Bucket(writer) = self.kind
             && let Err(error) = writer.release().await
@@ -98,7 +97,7 @@ impl Target {
     }
 }
 
-/// Looks at a target without a lock or a lease, for a dry run.
+/// Reads the state of a target without a lock or a lease, for a dry run.
 pub(super) async fn look(request: &CopyRequest<'_>) -> Result<Known, BucketError> {
     match request.to {
         Place::Folder { store, .. } => {

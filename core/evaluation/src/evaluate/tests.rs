@@ -1,4 +1,4 @@
-//! Whole evaluations, with queries that are asked in this process.
+//! Whole evaluations, with queries that run in this process.
 
 use std::cell::Cell;
 use std::fs;
@@ -24,7 +24,7 @@ fn answers_do_not_outlive_the_generation_nor_the_people_that_they_were_asked_of(
     assert_ne!(published, before, "another generation is published");
     let lock = tenant.lock("a test").expect("the lock is free");
     lock.set_erasures(&["e-1".to_owned()].into()).expect("there is room");
-    // The generation may not be read before it has been through the erasure.
+    // The generation must not be read before it has been through the erasure.
     let erased = Basis::read(tenant);
     assert!(erased.is_err() || erased.is_ok_and(|now| now != published), "people were erased");
 }
@@ -114,7 +114,7 @@ async fn the_findings_of_a_rule_that_is_gone_are_closed_but_not_while_a_file_has
     assert_eq!(scene.in_state("open"), ["d is found"]);
 }
 
-/// Answers in this process, and publishes another generation while it is asked for the first time.
+/// Answers in this process, and publishes another generation during the first query.
 struct Overtaken<'a> {
     scene: &'a Scene,
     asked: &'a Cell<u32>,

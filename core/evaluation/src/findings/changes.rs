@@ -1,4 +1,4 @@
-//! The changes that people make to findings: each in one step, with an entry of the ledger.
+//! The changes that people make to findings. Each is one step, with an entry in the ledger.
 
 use core_engine::Failure;
 use core_engine::ledger::{self, Event};
@@ -25,7 +25,7 @@ pub enum Acknowledging<'a> {
     Withdraw,
 }
 
-/// A silence that a person asks for: the findings that it is about, its length and its reason.
+/// A request for a silence: the findings to silence, the length and the reason.
 #[derive(Debug, Clone, Default)]
 pub struct SilenceRequest {
     /// The beginning of a finding's ID.
@@ -42,11 +42,12 @@ pub struct SilenceRequest {
     pub why: Option<String>,
 }
 
-/// Acknowledges the findings whose IDs begin with these texts, or withdraws that. Returns a line for each.
+/// Acknowledges the findings whose IDs begin with these texts, or withdraws their acknowledgements. Returns a line
+/// for each.
 ///
 /// # Errors
 ///
-/// A finding is not there, or cannot be changed so; then none is changed.
+/// A finding does not exist, or does not allow this change; then none is changed.
 pub async fn acknowledge(
     reader: &Reader<'_>,
     texts: &[String],
@@ -81,11 +82,11 @@ pub async fn acknowledge(
     Ok(lines)
 }
 
-/// Silences findings. Returns what was done, in a line.
+/// Silences findings. Returns a line about the result.
 ///
 /// # Errors
 ///
-/// The request lacks something, or names a finding that is not there.
+/// The request is incomplete, or names a finding that does not exist.
 pub async fn silence(reader: &Reader<'_>, request: SilenceRequest) -> Result<String, Failure> {
     let mut change = Change::begin(reader).await?;
     let now = reader.host.now();
@@ -117,11 +118,11 @@ pub async fn silence(reader: &Reader<'_>, request: SilenceRequest) -> Result<Str
     Ok(line)
 }
 
-/// Ends a silence now. Returns what was done, in a line.
+/// Ends a silence now. Returns a line about the result.
 ///
 /// # Errors
 ///
-/// There is no such silence in force.
+/// No active silence has this ID.
 pub async fn end_silence(reader: &Reader<'_>, id: &str) -> Result<String, Failure> {
     let mut change = Change::begin(reader).await?;
     let now = change.findings.now;
@@ -133,7 +134,7 @@ pub async fn end_silence(reader: &Reader<'_>, id: &str) -> Result<String, Failur
 }
 
 impl SilenceRequest {
-    /// Returns true if it names nothing to silence.
+    /// Returns true if the request names nothing to silence.
     pub fn names_nothing(&self) -> bool {
         let Self { finding, rule, entity, label, .. } = self;
         [finding, rule, entity, label].into_iter().all(Option::is_none)
@@ -154,7 +155,7 @@ impl SilenceRequest {
     }
 }
 
-/// The findings while they are changed, and the right to change them.
+/// The findings during a change, with their lock.
 struct Change<'a> {
     lock: DeliveryLock,
     findings: Findings<'a>,
@@ -166,7 +167,7 @@ impl<'a> Change<'a> {
         Ok(Self { lock, findings: Findings::read(reader)? })
     }
 
-    /// Writes the findings in one step, and an entry about so many of them.
+    /// Writes the findings in one step, and a ledger entry with the number of changed ones.
     fn save(self, action: &'static str, findings: usize) -> Result<(), Failure> {
         let reader = self.findings.reader;
         self.findings.book.write(&self.lock)?;

@@ -1,4 +1,4 @@
-//! Sending to receivers of a test.
+//! Sending to test receivers.
 
 use core_http::Secret;
 use core_rules::notify::settings::SecretPlace;
@@ -12,7 +12,7 @@ use crate::testing::{Scene, keys};
 
 const BUDGET: Duration = Duration::from_mins(10);
 
-/// A tenant with as many findings, each of which is a message to each of these channels.
+/// A tenant with findings, each of which makes a message to each of these channels.
 async fn scene(channels: &[(&str, String)], findings: usize) -> Scene {
     let scene = Scene::new("");
     let channels = channels.iter().map(|(name, table)| {
@@ -42,7 +42,7 @@ async fn send(scene: &Scene, budget: Duration) -> SendReport {
     messenger.send(budget).await.expect("it can be read and written")
 }
 
-/// The number of messages that a channel has taken and not taken.
+/// The number of messages that a channel has accepted and not accepted.
 fn counts(report: &SendReport, channel: &str) -> [usize; 2] {
     report.channels.get(channel).map_or([0, 0], |counts| [counts.delivered, counts.failed])
 }

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 
 use super::{DAY_MS, Fact, whole_days};
 
-/// The days of what never happened.
+/// The number of days for an event that never happened.
 const NEVER: f64 = 99_999.0;
-/// The due times that are counted at most.
+/// The largest number of due times to count.
 const MOST_DUE: u32 = 1_000;
 
 /// The facts: the days since the last complete run, and the runs that were due since.
@@ -30,7 +30,7 @@ pub(super) fn facts(
     facts
 }
 
-/// When the newest kept generation was made in which every step was complete.
+/// The time of the newest kept generation in which every step was complete.
 fn last_complete(tenant: &TenantStore) -> Option<u64> {
     let history = tenant.history().unwrap_or_default();
     let complete = history.iter().find(|entry| {
@@ -39,21 +39,21 @@ fn last_complete(tenant: &TenantStore) -> Option<u64> {
     complete.map(|entry| entry.id.time_ms())
 }
 
-/// When the first run started that the ledger knows of.
+/// The start of the first run in the ledger.
 fn first_run(tenant: &TenantStore) -> Option<u64> {
     let entries = tenant.ledger().entries().ok()?;
     let started: Timestamp = runs(&entries).first()?.started_at.parse().ok()?;
     u64::try_from(started.as_millisecond()).ok()
 }
 
-/// The time of the last complete run, or of the first run while none was complete.
+/// The time of the last complete run, or of the first run if none was complete.
 #[derive(Debug, Clone, Copy)]
 struct Since {
     ms: u64,
     was_complete: bool,
 }
 
-/// The runs that were due since a time. Without a timetable, one is due each day.
+/// The number of runs that were due since a time. Without a timetable, one run is due each day.
 fn due_since(name: &str, schedule: Option<&TenantSettings>, since: Since, now_ms: u64) -> Fact {
     let due = schedule.and_then(|schedule| {
         let [after, until] = [since.ms, now_ms].map(|ms| Moment(ms).to_timestamp());

@@ -1,4 +1,4 @@
-//! The newest runs in a row that published nothing.
+//! The number of newest runs in a row that published nothing.
 
 use core_engine::ledger::runs::{RunRecord, RunVerdict, failed_in_a_row, runs};
 use core_engine::{Ending, FailureKind, Host, StopReason};
@@ -10,8 +10,8 @@ use super::Fact;
 const PUBLISHED: [Ending; 3] =
     [Ending::Complete, Ending::Partial, Ending::Failed(FailureKind::DestinationFailed)];
 
-/// The endings of runs that say nothing about the next one: another run was under way, Nexthink asked to wait, a signal
-/// stopped it.
+/// The endings that say nothing about the next run: another run was in progress, Nexthink asked to wait, a signal
+/// stopped the run.
 const SILENT: [Ending; 4] = [
     Ending::Failed(FailureKind::Locked),
     Ending::Failed(FailureKind::Deferred),
@@ -19,7 +19,7 @@ const SILENT: [Ending; 4] = [
     Ending::Failed(FailureKind::Stopped(StopReason::Terminated)),
 ];
 
-/// The fact, if the last run that says anything published nothing.
+/// The fact, if the last run with a meaningful ending published nothing.
 pub(super) fn fact(tenant: &TenantStore, host: &Host) -> Option<Fact> {
     let is_code_of =
         |endings: &[Ending], code| endings.iter().any(|ending| (host.exit_code)(*ending) == code);

@@ -1,5 +1,5 @@
-//! Facts about the program's own work, and the rule about complete runs as time passes: when it fires, how often people
-//! hear of it, and when it is over.
+//! Facts about the program's own work, and the rule about complete runs as time passes: when it fires, how often
+//! people are notified, and when it is resolved.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ impl Watched {
         Self { scene, rule, book, told: Vec::new() }
     }
 
-    /// Evaluates the rule some time later, and notes what people are told.
+    /// Evaluates the rule some time later, and collects the messages to people.
     async fn evaluate_after(&mut self, hours: u64) {
         self.scene.pass(hours);
         let mut session = QuerySession::empty(QuerySettings::default()).expect("an engine");
@@ -69,8 +69,8 @@ impl Watched {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_complete_run_for_three_intervals_is_told_once_and_ends_with_the_next_complete_one() {
-    // A timetable, the hours after which three runs were not due yet, and those after which they were. The point of an
-    // interval depends on the tenant's name.
+    // A timetable, the hours after which three runs are not due yet, and those after which they are. The times of an
+    // interval depend on the tenant's name.
     let table = [
         ("[schedule]\ninterval = \"6 hours\"\n", 12, 18, "(the timetable is every 6 hours)"),
         ("[schedule]\ninterval = \"1 hour\"\n", 4, 5, "(the timetable is every 1 hour)"),

@@ -1,4 +1,4 @@
-//! One run of every tenant.
+//! Runs of every tenant.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

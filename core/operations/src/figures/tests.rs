@@ -1,4 +1,4 @@
-//! The text of figures, and the file that they are written into.
+//! The text of the metrics, and their file.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ fn health() -> Health {
     }
 }
 
-/// The text of figures that have every metric.
+/// A text with every metric.
 fn every_metric() -> String {
     let health = health();
     let status =
@@ -79,7 +79,7 @@ fn the_dashboard_and_the_alerts_name_metrics_that_exist_and_the_dashboard_names_
     assert!(!alerts.is_empty() && alerts.is_subset(&exported), "{alerts:?}");
 }
 
-/// The samples of each figure in a fixed order: the library has none.
+/// The samples of each metric in a fixed order, which the library does not have.
 fn sorted(text: &str) -> String {
     let figures = text.split_inclusive('\n').collect::<Vec<_>>();
     let mut sorted = String::new();

@@ -1,4 +1,4 @@
-//! The scheduler: which runs it starts, and what it tells.
+//! The scheduler: the runs that it starts, and its messages.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Scene {
     }
 }
 
-/// Starts what is due and waits until all of it has ended, but for runs that wait for a stop.
+/// Starts the due runs and waits until they have ended, except runs that wait for a stop.
 async fn play(scheduler: &mut Scheduler<'_>) {
     scheduler.start_due();
     while scheduler.wait_for_end().await {}

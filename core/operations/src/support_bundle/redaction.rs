@@ -1,4 +1,4 @@
-//! Takes out of a text what the configuration says, and what looks like an address or a path.
+//! Removes configured texts from a text, and everything that looks like an address or a path.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,18 +6,18 @@ use core_config::Config;
 use core_settings::{Effective, Kind, Place, settings};
 use serde_json::Value;
 
-/// The shortest configured text that is taken out: shorter ones are parts of ordinary words.
+/// The shortest configured text to remove: shorter ones are parts of ordinary words.
 const SHORTEST: usize = 3;
 
 /// The separators between the words of a message.
 const BETWEEN: [char; 11] = [' ', '\n', '\t', '`', '"', '\'', ',', ';', '(', ')', '='];
 
-/// The texts to take out, the longest first, and what stands for each.
+/// The texts to remove, the longest first, and their replacements.
 #[derive(Debug, Default)]
 pub(super) struct Redaction(Vec<(String, String)>);
 
 impl Redaction {
-    /// Takes out all texts of a configuration, and the name that a tenant has in a fleet.
+    /// Removes all texts of a configuration, and the name of a tenant in a fleet.
     pub(super) fn new(config: Option<&Config>, name: Option<&str>) -> Self {
         let mut texts = config.map_or_else(Vec::new, configured);
         texts.extend(name.map(|name| (name.to_owned(), "<tenant>".to_owned())));
@@ -37,7 +37,7 @@ impl Redaction {
     }
 }
 
-/// The texts that a configuration sets, and those that are computed of them.
+/// The texts that a configuration sets, and those that are computed from them.
 fn configured(config: &Config) -> Vec<(String, String)> {
     let mut texts: Vec<(String, String)> = config.effective.iter().flat_map(texts).collect();
     let hosts = texts.iter().filter_map(|(text, name)| {
@@ -46,7 +46,7 @@ fn configured(config: &Config) -> Vec<(String, String)> {
     });
     let hosts: Vec<_> = hosts.collect();
     texts.extend(hosts);
-    // An address that was configured names it too.
+    // A configured address contains it too.
     texts.push((config.tenant.as_str().to_owned(), "<nexthink.tenant>".to_owned()));
     let folder = config.store.folder().display().to_string();
     texts.push((folder, "<store.location>".to_owned()));
@@ -81,7 +81,7 @@ fn collect(value: &Value, texts: &mut Vec<String>) {
     }
 }
 
-/// A word with what follows it; a mark stands for one that looks like an address or a path.
+/// A word with its separator. A placeholder replaces a word that looks like an address or a path.
 fn without_places(word: &str) -> String {
     let content = word.trim_end_matches(BETWEEN);
     let end = &word[content.len()..];
