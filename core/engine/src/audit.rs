@@ -1,5 +1,5 @@
-//! Reads the audit trail into the store: window by window, each kept or forgotten as a whole, so that
-//! whatever ends the program costs no event and doubles none.
+//! Reads the audit trail into the store, window by window. Each window is stored or dropped as a whole, so that no
+//! event is lost or stored twice, however the program ends.
 
 mod backfill;
 mod log_sink;
@@ -37,20 +37,20 @@ use crate::settings::{Audit, AuditSource};
 /// The log of events in the store.
 pub const LOG: &str = "audit";
 
-/// The notes beside the events: which periods of each trail were read.
+/// The notes beside the events: the periods of each trail that were read.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notes {
     /// The coverage of each trail, by its name.
     #[serde(default)]
     pub trails: BTreeMap<String, Coverage>,
-    /// The way in which the events show people.
+    /// The privacy settings of the events.
     #[serde(default)]
     privacy: PrivacyMark,
 }
 
 impl Notes {
-    /// The notes of a log; none of one that nothing was ever read into.
+    /// The notes of a log; empty if nothing was ever read into it.
     pub fn of(log: &EventLog) -> anyhow::Result<Notes> {
         if log.notes().is_null() {
             return Ok(Notes::default());
@@ -79,18 +79,17 @@ pub struct Collection<'a> {
     pub audit: &'a Audit,
     /// The lock of the tenant's store.
     pub lock: &'a RunLock,
-    /// A time that is wanted again.
+    /// The period to read again.
     pub again: Option<Span>,
-    /// By how much the login host is ahead of this machine. Milliseconds.
+    /// The offset of the login host's clock from this machine's. Milliseconds.
     pub login_ahead_ms: Option<i64>,
     /// Stops the reading between two windows.
     pub cancellation: &'a Cancellation,
 }
 
 impl Collection<'_> {
-    /// Reads what is new of every trail, and what is wanted again. What fails of it is told in the report
-    /// and made up for by a later run. `fetched` is the export of the table, where the audit trail is read
-    /// from there.
+    /// Reads the new events of every trail, and the period to read again. Failures are in the report, and a later run
+    /// makes up for them. `fetched` is the export of the table, if the audit trail is read from there.
     pub async fn read(&self, fetched: Option<FetchedTable>) -> AuditReport {
         let mut report = AuditReport::default();
         if let Err(failure) = self.read_into(fetched, &mut report).await {
@@ -142,7 +141,7 @@ impl Collection<'_> {
     }
 }
 
-/// Refuses to read events that would show people otherwise than those that are stored.
+/// Refuses to read events under other privacy settings than those of the stored events.
 fn check_privacy(
     engine: Engine<'_>,
     log: &EventLog,
@@ -160,14 +159,14 @@ fn check_privacy(
     )))
 }
 
-/// Refuses settings under which no event could be added to those that are stored.
+/// Refuses settings under which no event could be added to the stored ones.
 pub fn check_settings(engine: Engine<'_>, tenant: &TenantStore) -> Result<(), Failure> {
     let (_, mark) = privacy::of_events(engine)?;
     let log = tenant.events(LOG)?;
     check_privacy(engine, &log, &Notes::of(&log)?, &mark)
 }
 
-/// Removes all events and forgets what was read; says how many there were.
+/// Removes all events and the record of what was read. Returns the number of removed events.
 pub fn start_over(lock: &RunLock) -> Result<u64, StoreError> {
     let mut appender = appender(lock)?;
     let removed = appender.retain_from(i64::MAX)?;
@@ -180,12 +179,12 @@ fn event_table() -> EventTable {
     EventTable::new(declared::event_type(), entity_schema(declared::event_type(), &[]))
 }
 
-/// The log of events, to be written to.
+/// Opens the log of events for writing.
 pub fn appender(lock: &RunLock) -> Result<EventAppender, StoreError> {
     lock.append_events(LOG, declaration())
 }
 
-/// Removes the events from before a time, in milliseconds since 1970-01-01 UTC; says how many.
+/// Removes the events from before a time, in milliseconds since 1970-01-01 UTC. Returns their number.
 ///
 /// # Errors
 /// Those of [`EventAppender::retain_from`].
@@ -204,7 +203,7 @@ pub fn older_than(tenant: &TenantStore, ms: u64) -> Result<u64, StoreError> {
     tenant.events(LOG)?.rows_before(TIME_COLUMN, i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
-/// Makes everything that was written count, with what was read.
+/// Commits the written events and the notes on what was read.
 fn commit(appender: &mut EventAppender, notes: &Notes) -> Result<(), Failure> {
     Ok(appender.commit(serde_json::to_value(notes).map_err(anyhow::Error::new)?)?)
 }

@@ -1,7 +1,7 @@
 //! One run, from the lock to the published generation.
 //!
-//! All exports start at once, because waiting is what takes minutes. Each is applied as soon as it
-//! is here and all that its step depends on has been applied.
+//! All exports start at once, because waiting for Nexthink takes minutes. Each export is applied as
+//! soon as it has arrived and all steps that its step depends on have been applied.
 
 mod apply;
 mod audit_table;
@@ -76,11 +76,11 @@ use crate::suggestion;
 pub struct RunOptions {
     /// The steps to run; all if empty.
     pub steps: Vec<String>,
-    /// Types that may shrink by more than a run may without being told.
+    /// The types whose shrinking is accepted in this run.
     pub accept_shrink: Vec<String>,
 }
 
-/// Refuses names that no type has.
+/// Refuses names of unknown types.
 fn check_types(names: &[String]) -> Result<(), Failure> {
     let steps = Step::generation_steps();
     let entities = steps.iter().flat_map(|step| step.entities).map(|entity| entity.type_name);
@@ -93,9 +93,10 @@ fn check_types(names: &[String]) -> Result<(), Failure> {
     }
 }
 
-/// Runs all steps of the plan and publishes what they made. The ledger has its beginning and its end.
+/// Runs all steps of the plan and publishes the result. The ledger records the beginning and the
+/// end.
 ///
-/// The secret is that of [`Settings::credential`](crate::settings::Settings::credential); none if
+/// `secret` is that of [`Settings::credential`](crate::settings::Settings::credential), or none if
 /// [`Settings::reads_api`](crate::settings::Settings::reads_api) is false.
 pub async fn run(
     engine: Engine<'_>,
@@ -127,7 +128,7 @@ pub async fn run(
     ended
 }
 
-/// Records the end of a run in the ledger, with the exports that it has started.
+/// Records the end of a run in the ledger, with the number of exports that it has started.
 fn record_end(
     host: &Host,
     tenant: &TenantStore,
@@ -165,7 +166,7 @@ struct Opened {
     started: Moment,
 }
 
-/// The plan of a run, if there is anything to fetch and all types that were named exist.
+/// Returns the plan of a run, if it fetches anything and all named types exist.
 pub fn checked_plan(engine: Engine<'_>, options: &RunOptions) -> Result<Plan, Failure> {
     let plan = plan(engine, &options.steps)?;
     check_types(&options.accept_shrink)?;
@@ -188,7 +189,7 @@ async fn run_steps(
     let Before { lock, previous, protection, mark, replaces_all, .. } = before;
     let quota = Quota::open(&lock, engine.settings.daily_exports, engine.host)?;
     if client.is_some() && lock.tenant().download_notes()?.is_empty() {
-        // Else the run may need no export at all.
+        // Otherwise the run may need no export at all.
         quota.check_deferral()?;
     }
     let offset = cancellation.or_stop(clock_offset(client.as_deref(), engine.host)).await?;
@@ -224,7 +225,7 @@ async fn run_steps(
         table.shutdown().await;
     }
     let mut applier = ended?;
-    // They were applied as they came; people read them in run order.
+    // Steps were applied in order of arrival; the report has them in the order of the plan.
     let place = |id: &str| plan.steps().iter().position(|planned| planned.step.id == id);
     applier.reports.sort_by_key(|report| place(report.id));
     let mut report = RunReport::new(engine, run_id, started);
@@ -248,7 +249,7 @@ async fn run_steps(
     let context = PublishContext::new(engine, mark, clock);
     let used = std::mem::take(&mut applier.used);
     let (generation, mut report) = publish(applier, context, report, ending, cancellation).await?;
-    // After the generation, which it cannot hurt.
+    // After the publication, so that a failure does not affect the generation.
     report.audit = events.read(table.ended(cancellation).await).await;
     retain::retain(engine, &lock, files.downloads(), &used, offset);
     let lacks_events = report.audit.as_ref().is_some_and(|audit| !audit.is_complete());
@@ -257,7 +258,7 @@ async fn run_steps(
     Ok(Finished { generation: Some(generation), report, ending })
 }
 
-/// Publishes what the steps have made, on a thread that may block.
+/// Publishes the graph, on a thread that may block.
 async fn publish(
     applier: Applier,
     context: PublishContext,
@@ -281,7 +282,7 @@ struct Before {
     previous: Option<Generation>,
     protection: Option<Protection>,
     mark: PrivacyMark,
-    /// True if `previous` shows people otherwise, so that nothing of it may stay.
+    /// True if `previous` has other privacy settings, so that nothing may be carried over.
     replaces_all: bool,
     /// The reasons why erasures are not finished, a sentence each.
     unfinished_erasures: Vec<String>,
@@ -300,7 +301,7 @@ impl Before {
     }
 }
 
-/// The downloads of a run, and the exports that earlier runs have left in them; the rest is removed.
+/// Returns the downloads of a run and the exports that it can resume. Removes all other downloads.
 fn downloads(
     lock: &RunLock,
     previous: Option<&Generation>,
@@ -322,7 +323,7 @@ fn downloads(
     Ok((Files::new(downloads, is_encrypted, host), Arc::new(resumable)))
 }
 
-/// The reason why a run whose privacy settings are others than before publishes nothing.
+/// The failure of a run that has new privacy settings and cannot replace everything.
 fn not_replaced(step: &StepReport) -> Failure {
     let reason = step.reason.as_deref().unwrap_or("it is not known why");
     let error = anyhow::anyhow!(
@@ -335,7 +336,7 @@ fn not_replaced(step: &StepReport) -> Failure {
     Failure { kind: FailureKind::DataRefused, error }
 }
 
-/// Fetches all exports and applies each as soon as it may be applied.
+/// Applies each export as soon as it may be applied.
 async fn apply_all(
     plan: &Plan,
     engine: Engine<'_>,
@@ -346,7 +347,8 @@ async fn apply_all(
 ) -> Result<Applier, Failure> {
     let ended = apply_each(plan, engine, &mut fetching, applier, progress, cancellation).await;
     if ended.is_err() {
-        // Tasks that are aborted and not awaited hold the lock of the store for a moment longer.
+        // Tasks that are aborted without being awaited would hold the lock of the store for a
+        // moment longer.
         fetching.shutdown().await;
     }
     ended
@@ -373,7 +375,7 @@ async fn apply_each(
             if let Err(FetchError::Export(error)) = &next.result
                 && error.is_credentials()
             {
-                // A credential that is refused for one export is refused for all.
+                // Credentials that are refused for one export are refused for all.
                 return Err(Failure::from(error.clone()));
             }
             arrived.push(next);
@@ -391,7 +393,8 @@ async fn apply_each(
             let _entered = span.entered();
             applier.apply(&planned, export, row.as_deref()).map(|()| applier)
         });
-        // Awaited even after a stop, which the thread sees by itself: it holds the lock of the store.
+        // Awaited even after a stop, which the thread sees by itself, because it holds the lock of
+        // the store.
         applier = joined(applying.await)?.map_err(Failure::from)?;
         progress.applied(applier.report(step.id));
         settled.insert(step.id);
@@ -399,7 +402,8 @@ async fn apply_each(
     Ok(applier)
 }
 
-/// Returns whether a step's rows are here and everything that it depends on has been applied.
+/// Returns true if the rows of a step have arrived and everything that it depends on has been
+/// applied.
 fn is_ready(planned: &PlannedStep, settled: &BTreeSet<&str>, fetched: &[Fetched]) -> bool {
     let step = planned.step;
     let is_here = !planned.runs()

@@ -10,23 +10,23 @@ use crate::failure::Failure;
 use crate::run::{FetchedTable, fetch_table};
 use crate::settings::Audit;
 
-/// A period that is read again.
+/// A period to read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
     /// The period.
     pub span: Span,
-    /// True if events at the beginning of what was asked for would be removed at once.
+    /// True if the requested period was shortened, since retention would remove its first events at once.
     is_shortened: bool,
     kept_days: u64,
 }
 
 impl Period {
-    /// The part of a period that can be read again at a time: what is over, and would not be removed at once. All times
-    /// are milliseconds since 1970-01-01 UTC.
+    /// The part of a period that can be read again: the part that is over and that retention would not remove at
+    /// once. All times are milliseconds since 1970-01-01 UTC.
     ///
     /// # Errors
     ///
-    /// Nothing of the period can.
+    /// No part of the period can be read again.
     pub fn new(from_ms: i64, to_ms: i64, kept_days: u64, now_ms: i64) -> Result<Self, Failure> {
         if from_ms >= to_ms {
             let message = "--from must be before --to, and before now";
@@ -44,7 +44,7 @@ impl Period {
         Ok(Self { span, is_shortened: from_ms < oldest_ms, kept_days })
     }
 
-    /// Says that the period begins later than what was asked for, if it does.
+    /// Returns a remark if the period begins later than requested.
     pub fn remark(&self) -> Option<String> {
         self.is_shortened.then(|| {
             format!(
@@ -67,18 +67,18 @@ pub struct Backfill<'a> {
     pub lock: &'a RunLock,
     /// The period.
     pub period: Period,
-    /// True if all events are removed first, once there is something to take their place.
+    /// True if all events are removed first, once the trail answers.
     pub starts_over: bool,
     /// Stops it.
     pub cancellation: &'a Cancellation,
 }
 
 impl Backfill<'_> {
-    /// Reads the period. `removed` gets the number of events that were removed first, whatever comes after.
+    /// Reads the period. `removed` gets the number of events that were removed first, even if reading fails.
     ///
     /// # Errors
     ///
-    /// The events are not removed since nothing could take their place, or the store cannot be written.
+    /// The trail does not answer, so no event was removed, or the store cannot be written.
     pub async fn run(self, removed: &mut Option<u64>) -> Result<AuditReport, Failure> {
         let Self { engine, audit, lock, period, starts_over, cancellation } = self;
         if starts_over {

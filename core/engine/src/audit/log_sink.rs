@@ -1,4 +1,4 @@
-//! The log of events in the store, as the intake of the audit trail writes to it.
+//! The sink through which the intake of the audit trail writes to the log of events.
 
 use std::io;
 

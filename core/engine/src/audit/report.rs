@@ -14,7 +14,7 @@ use core_terminal::count as count_of;
 pub struct AuditReport {
     /// The trails, in the order in which they were read.
     pub trails: Vec<TrailReport>,
-    /// The reason why nothing was read, or not all.
+    /// The reason why nothing, or not everything, was read.
     pub reason: Option<String>,
     /// The kind of that failure.
     #[serde(skip)]
@@ -31,13 +31,13 @@ pub struct TrailReport {
     pub windows: u64,
     pub bytes: u64,
     pub records: u64,
-    /// Records that were new; the others had been read before.
+    /// New records; the others had been read before.
     pub added: u64,
     pub unparsed: u64,
     /// Records that name an erased person. They were not stored.
     pub suppressed: u64,
     pub late: u64,
-    /// Records whose time is far outside of what was asked for: they are kept at the end of the window.
+    /// Records whose time is far outside the requested period. They are stored at the end of the window.
     pub implausible: u64,
     /// By how many seconds Nexthink's clock is ahead of this machine's, if they disagree.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,18 +46,18 @@ pub struct TrailReport {
     /// The kind of that failure.
     #[serde(skip)]
     kind: Option<FailureKind>,
-    /// The periods that could not be read, and are asked for again.
+    /// The periods that could not be read, and are requested again.
     pub gaps: Vec<Gap>,
-    /// The periods that were never read and that Nexthink does not keep any more.
+    /// The periods that were never read and that Nexthink no longer keeps.
     pub lost: Vec<Gap>,
 }
 
-/// A time without events, RFC 3339.
+/// A missing period, RFC 3339.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Gap {
-    /// Its first moment.
+    /// Its start.
     pub from: String,
-    /// The moment after its last.
+    /// Its end, exclusive.
     pub to: String,
 }
 
@@ -78,7 +78,7 @@ impl AuditReport {
         self.kind = Some(failure.kind);
     }
 
-    /// Returns how a run ended that has read nothing but this.
+    /// Returns the ending of a run that has read only the audit trail.
     pub fn ending(&self) -> Ending {
         if self.is_complete() {
             return Ending::Complete;
@@ -91,12 +91,12 @@ impl AuditReport {
         }
     }
 
-    /// Returns how many events were new.
+    /// Returns the number of new events.
     pub fn added(&self) -> u64 {
         self.trails.iter().map(|trail| trail.added).sum()
     }
 
-    /// Returns whether everything that is wanted and can be had was read.
+    /// Returns true if everything that is wanted and available was read.
     pub fn is_complete(&self) -> bool {
         self.reason.is_none()
             && self.trails.iter().all(|trail| trail.reason.is_none() && trail.gaps.is_empty())
@@ -180,13 +180,13 @@ impl TrailReport {
         self.implausible += counts.implausible;
     }
 
-    /// Notes the kind of what kept a part from being read.
+    /// Notes the kind of a failure that kept a part from being read.
     pub(super) fn fail(&mut self, error: &anyhow::Error) {
         let kind = error.downcast_ref::<NexthinkError>().map(NexthinkError::kind);
         self.kind = self.kind.or(Some(kind.map_or(FailureKind::Internal, FailureKind::from)));
     }
 
-    /// Notes by how much the clocks disagree.
+    /// Notes the offset of the clocks, if they disagree.
     pub(super) fn notice_clocks(&mut self, clocks: &Clocks) {
         let ahead = clocks.disagreement().map(|offset| offset.ahead_ms() / 1_000);
         self.clock_ahead_seconds = self.clock_ahead_seconds.or(ahead);

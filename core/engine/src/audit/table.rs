@@ -1,4 +1,4 @@
-//! The table `platform.audit_logs`: the rows of one export, which hold all of the latest days.
+//! The table `platform.audit_logs`: the rows of one export, with all events of the latest days.
 
 use core_audit::{
     AnswerSource, Clocks, EventPrivacy, HOUR_MS, Intake, IntakeCounts, Span, TableRow, TrailKind,
@@ -37,7 +37,7 @@ struct File {
 }
 
 impl Reading<'_> {
-    /// Keeps what is new among the rows. Only an answer that has them all counts as read.
+    /// Stores the new rows. Only a complete answer counts as read.
     pub(super) async fn read(
         &self,
         fetched: FetchedTable,
@@ -47,7 +47,7 @@ impl Reading<'_> {
         let mut report = TrailReport::new(NAME);
         let coverage = notes.trails.entry(NAME.to_owned()).or_default();
         let window = self.window(&fetched);
-        // No clock but that of the login host tells Nexthink's time, so that nothing confirms it.
+        // Only the login host's clock tells Nexthink's time, so nothing confirms it.
         let (local_ms, witness_ahead_ms) = (fetched.started_ms, fetched.login_ahead_ms());
         let clocks = Clocks { local_ms, server_ms: None, witness_ahead_ms };
         let windows = self.settings(&window, &clocks);
@@ -77,7 +77,7 @@ impl Reading<'_> {
             (read, Err(failure)) => {
                 appender = read;
                 appender.discard()?;
-                // What was refused once is refused again, so the next run must not take it up.
+                // A rejected file would be rejected again, so the next run must not resume it.
                 is_spent =
                     was_fetched && self.cancellation.check().is_ok() && !is_local(&failure.error);
                 report.fail(&failure.error);
@@ -87,25 +87,25 @@ impl Reading<'_> {
         let coverage = notes.trails.entry(NAME.to_owned()).or_default();
         report.describe(coverage, started_ms);
         commit(&mut appender, &notes)?;
-        // Not before: until its events count, they are there only.
+        // Not earlier: until the events are committed, only the download has them.
         if is_spent && let Err(error) = downloads.remove(name) {
             tracing::warn!(%error, "the download of the audit trail's table was not removed");
         }
         Ok((appender, report))
     }
 
-    /// The period that an answer holds in any case, from the latest moment at which its rows may begin to the
-    /// earliest at which they may end. The query names no dates, so this is by Nexthink's own clock.
+    /// The period that an answer certainly covers: from the latest moment at which its rows may begin to the earliest
+    /// at which they may end. The query names no dates, so this is by Nexthink's own clock.
     fn window(&self, fetched: &FetchedTable) -> Window {
-        // A clock that went back in between makes the answer no longer.
+        // A clock that was set back in between does not lengthen the period.
         let ended_ms = fetched.ended_ms.max(fetched.started_ms);
         let from_ms = ended_ms - self.audit.windows.source_retention_ms;
         let to_ms = fetched.started_ms.max(from_ms + HOUR_MS);
         Window { span: Span { from_ms, to_ms }, is_newest: true }
     }
 
-    /// The period that is wanted: no more than this answer shows, so that the seconds that it took are no
-    /// gap. Where the clocks are so far apart that it proves nothing, all of it stays wanted.
+    /// The wanted period: no more than this answer covers, so that the seconds of the export are not a gap. If the
+    /// clocks are so far apart that the answer proves nothing, the whole period stays wanted.
     fn settings(&self, window: &Window, clocks: &Clocks) -> WindowSettings {
         let windows = self.audit.windows;
         let (earliest_ms, latest_ms) = clocks.bounds();
@@ -203,11 +203,11 @@ fn take_rows(
     Ok(())
 }
 
-/// Where the configured columns are.
+/// The positions of the configured columns.
 ///
 /// # Errors
-/// One of them is not in the header. Its name is said, and no other: what should be the header of a
-/// file may be a row of it.
+/// One of them is not in the header. The error names this column and no other text: the supposed header of a file may
+/// be a row with data.
 pub fn columns(table: &AuditTable, header: &[String]) -> anyhow::Result<[usize; 4]> {
     let mut places = [0; 4];
     for (place, column) in places.iter_mut().zip(table.columns()) {

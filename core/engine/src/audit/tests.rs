@@ -1,5 +1,5 @@
-//! Thirty days of runs every hour on a real store, with windows that fail, answers that break off,
-//! programs that are killed, late lines and outages: in the end every event is there, each once.
+//! Thirty days of hourly runs on a real store, with windows that fail, answers that break off, killed programs, late
+//! lines and outages: in the end every event is stored exactly once.
 
 use std::collections::BTreeMap;
 
@@ -22,10 +22,10 @@ const NAME: &str = "portal";
 const START: u64 = 1_772_323_200;
 const DAYS: u64 = 30;
 const DAY: u64 = 24 * 3_600;
-/// One line in so many seconds.
+/// The seconds between two lines.
 const STEP: u64 = 600;
 
-/// The lines of the tenant in this time that are in its log at `now`: each seventh is late.
+/// The lines of a period that are in the tenant's log at `now`: every seventh is late.
 fn lines(from: u64, to: u64, now: u64) -> Vec<String> {
     let spec = AuditSpec::default();
     let first = from.div_ceil(STEP) * STEP;
@@ -49,8 +49,7 @@ fn ms(seconds: u64) -> i64 {
     i64::try_from(seconds * 1_000).expect("in the calendar")
 }
 
-/// One run at `now`, by a clock of this machine that is so many milliseconds ahead; the last one meets no
-/// trouble.
+/// One run at `now`, with this machine's clock ahead by some milliseconds. The last run meets no faults.
 fn run(lock: &RunLock, now: u64, ahead_ms: i64, is_last: bool, random: &mut Rng) {
     let settings = WindowSettings { since_ms: 24 * HOUR_MS, ..WindowSettings::default() };
     let mut appender = lock.append_events(LOG, declaration()).expect("the log is whole");
@@ -79,7 +78,7 @@ fn run(lock: &RunLock, now: u64, ahead_ms: i64, is_last: bool, random: &mut Rng)
             continue;
         }
         intake.finish().expect("there is room");
-        // Killed with all files written and nothing noted.
+        // Killed after all files were written and before anything was noted.
         if !is_last && random.u64(..20) == 0 {
             return;
         }
@@ -126,7 +125,7 @@ fn l10_a_line_is_one_event_whatever_the_clock_of_this_machine_says() {
         for line in lines(START - 30 * DAY, now + DAY, now + DAY) {
             *expected.entry(line).or_default() += 1;
         }
-        // A clock that was behind may have read older ones besides.
+        // A run whose clock was behind may have read older lines too.
         for (line, times) in &stored {
             let expected = expected.get(line).unwrap_or(times);
             assert_eq!(times, expected, "{ahead_ms}: {line}");
@@ -163,7 +162,7 @@ fn l13_lines_of_many_days_share_one_place_and_are_counted() {
         intake.take(text.as_bytes()).expect("there is room");
         let counts = intake.finish().expect("there is room");
         assert_eq!((counts.records, counts.added), (3_000, added));
-        // Some of them happen to be of these days.
+        // Some of them happen to fall into these days.
         assert!(counts.implausible > 2_900, "{}", counts.implausible);
         commit(&mut appender, &Notes::default()).expect("there is room");
         assert!(appender.log().files().len() < 10, "{}", appender.log().files().len());
@@ -192,7 +191,7 @@ fn l2_l3_l9_the_store_has_every_event_once_after_thirty_days_of_hourly_runs() {
             run(&lock, START + hour * 3_600 + random.u64(..300), 0, is_last, &mut random);
         }
         let stored = stored(&tenant);
-        // Lines from before the first run's reach, and after the last run, may be there or not.
+        // Lines from before the reach of the first run, and after the last run, may or may not be there.
         let end = START + DAYS * DAY;
         let mut expected: BTreeMap<String, i64> = BTreeMap::new();
         for line in lines(START, end - 3_600, end) {

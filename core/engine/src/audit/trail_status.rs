@@ -1,4 +1,4 @@
-//! The state of each trail for people and programs: what of it was read, what is missing, what is lost.
+//! The state of each trail for people and programs: read, missing and lost periods.
 
 use core_audit::{Coverage, Span};
 use serde_json::{Value, json};
@@ -13,9 +13,9 @@ pub struct TrailStatus {
     name: String,
     /// The time of the newest event, if there is any.
     newest_event: Option<String>,
-    /// The periods that are to be read yet.
+    /// The periods that are not read yet.
     not_read: Vec<String>,
-    /// The periods that were never read and cannot be any more.
+    /// The periods that were never read and are lost.
     lost: Vec<String>,
 }
 

@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::settings::{Audit, AuditTrails};
 
-/// The time for which a window that cannot be read is tried: the run waits for it, and a later one makes up for it.
+/// The time for which a window is retried. The run has to wait for it, and a later run makes up for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The number of attempts.
@@ -33,12 +33,12 @@ pub(super) struct Trails<'a> {
     pub(super) again: Option<Span>,
     pub(super) cancellation: &'a Cancellation,
     pub(super) people: EventPrivacy,
-    /// By how much the login host is ahead of this machine. Milliseconds.
+    /// The offset of the login host's clock from this machine's. Milliseconds.
     pub(super) login_ahead_ms: Option<i64>,
 }
 
 impl Trails<'_> {
-    /// Reads what is new of every trail, and what is wanted again.
+    /// Reads the new events of every trail, and the period to read again.
     pub(super) async fn read(
         &self,
         appender: &mut EventAppender,
@@ -69,7 +69,7 @@ impl Trails<'_> {
             report.trails.push(trail_report);
             failed_for_all = fails_for_all.then_some(name);
         }
-        // What is wanted of trails that were not asked for is on record too.
+        // Records the wanted periods of skipped trails too.
         commit(appender, notes)
     }
 }
@@ -83,8 +83,8 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads windows until nothing is missing but what has failed. Says whether what failed would fail
-    /// for every other trail too.
+    /// Reads windows until only failed ones are missing. Returns whether the failure would affect every other trail
+    /// too.
     async fn read(
         &mut self,
         appender: &mut EventAppender,
@@ -101,7 +101,7 @@ impl Reading<'_> {
             self.trails.cancellation.check()?;
             let reason = match self.read_window(&window, appender, notes, &mut report).await {
                 Ok(None) => continue,
-                // Its events are kept, but it is not known whether there are more.
+                // Its events are stored, but there may be more.
                 Ok(Some(reason)) => reason.to_owned(),
                 Err(failure) => {
                     appender.discard()?;
@@ -113,19 +113,19 @@ impl Reading<'_> {
             tracing::warn!(trail = self.name, reason, "window not read");
             report.reason.get_or_insert(reason);
             failed.push(window.span);
-            // The next window would fail alike, after as long a wait.
+            // The next window would fail in the same way, after an equally long wait.
             if fails_for_all || failed.len() >= 2 || report.windows == 0 {
                 break;
             }
         }
         let coverage = notes.trails.entry(self.name.to_owned()).or_default();
         report.describe(coverage, began_ms);
-        // What failed is on record too: that it is wanted, and what is lost for good.
+        // Records the failed windows as wanted, and the lost ones.
         commit(appender, notes)?;
         Ok((report, fails_for_all))
     }
 
-    /// Reads a window and keeps what is new in it. Returns why it does not count as read, if so.
+    /// Reads a window and stores its new events. Returns the reason why it does not count as read, if there is one.
     async fn read_window(
         &self,
         window: &Window,
@@ -175,7 +175,7 @@ impl Reading<'_> {
     }
 }
 
-/// Returns true if the host or the account is the reason: an account that is refused again and again is locked.
+/// Returns true if the host or the account is the cause. An account that is refused again and again would be locked.
 fn is_for_all(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<NexthinkError>() {
         None | Some(NexthinkError::AuditTrailFailed { .. }) => false,
@@ -186,8 +186,7 @@ fn is_for_all(error: &anyhow::Error) -> bool {
     }
 }
 
-/// A client with the configured account, with other bounds than the configured ones where `adjust`
-/// sets them.
+/// Makes a client with the configured account; `adjust` may change the configured limits.
 pub fn client(
     engine: Engine<'_>,
     audit: &AuditTrails,

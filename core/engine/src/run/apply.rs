@@ -1,5 +1,4 @@
-//! Applying: from the files of a step to the tables of the graph, and what a step's outcome means for
-//! the types that it makes.
+//! Applies a step: reads its files into the graph, and decides by its outcome which types may lose objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -26,25 +25,25 @@ use crate::cancellation::Cancellation;
 use crate::host::Host;
 use crate::settings::Settings;
 
-/// The graph while it grows, and what became of each step.
+/// The graph while it grows, and the report of each step.
 pub(super) struct Applier {
     pub(super) graph: Graph,
     pub(super) previous: Option<Generation>,
     accept_shrink: Vec<String>,
     reading: Reading,
-    /// True if the generation before shows people otherwise, so that nothing of it may stay.
+    /// True if the previous generation has other privacy settings, so that nothing may be carried over.
     replaces_all: bool,
-    /// The tables of the entities of steps that were applied.
+    /// Writes the entity tables of applied steps.
     pub(super) tables_writer: BackgroundTableWriter,
     cancellation: Cancellation,
     /// True for each type that may lose objects.
     pub(super) may_lose: BTreeMap<&'static str, bool>,
     pub(super) reports: Vec<StepReport>,
-    /// The kinds of failures so far.
+    /// The kinds of the failures so far.
     failures: Vec<ErrorKind>,
-    /// The number of parts of each step when none was lacking last.
+    /// The number of parts of each step in its last complete export.
     pub(super) parts: BTreeMap<String, u32>,
-    /// The downloads that are in the graph. Those of a step that lacks something stay for the next run.
+    /// The downloads that the graph contains. Those of an incomplete step stay for the next run.
     pub(super) used: BTreeSet<String>,
     /// The downloads of steps that would have removed too much.
     pub(super) held: Vec<String>,
@@ -55,9 +54,9 @@ pub(super) struct Applier {
 pub(super) struct Base {
     /// The published generation.
     pub(super) previous: Option<Generation>,
-    /// True if it shows people otherwise, so that nothing of it may stay.
+    /// True if it has other privacy settings, so that nothing may be carried over.
     pub(super) replaces_all: bool,
-    /// The number of parts of each step when none was lacking last.
+    /// The number of parts of each step in its last complete export.
     pub(super) parts: BTreeMap<String, u32>,
 }
 
@@ -134,40 +133,40 @@ impl Applier {
         Ok(())
     }
 
-    /// Returns whether the generation before has a type of a step.
+    /// Returns true if the previous generation has a type of a step.
     fn was_made(&self, step: &Step) -> bool {
         let previous = self.previous.iter().flat_map(|generation| &generation.manifest().tables);
         previous.into_iter().any(|table| step.type_names().any(|name| name == table.name))
     }
 
-    /// The report of a step that was applied.
+    /// Returns the report of an applied step.
     pub(super) fn report(&self, step_id: &str) -> Option<&StepReport> {
         self.reports.iter().find(|report| report.id == step_id)
     }
 
-    /// Returns whether any export gave rows.
+    /// Returns true if any export could be used.
     pub(super) fn anything_fetched(&self) -> bool {
         let mut exports = self.reports.iter().filter(|report| report.query_id.is_some());
         exports.any(|report| matches!(report.outcome, StepOutcome::Complete | StepOutcome::Partial))
     }
 
-    /// Returns whether every step that was to run is complete.
+    /// Returns true if every step that was to run is complete.
     pub(super) fn all_complete(&self) -> bool {
         self.reports.iter().all(|report| report.outcome.lacks_nothing())
     }
 
-    /// The first step because of which not everything of the generation before is replaced, though
-    /// nothing of it may stay.
+    /// Returns the first step that keeps the run from replacing the previous generation, if everything must be
+    /// replaced.
     pub(super) fn keeps_from_replacing(&self) -> Option<&StepReport> {
         if !self.replaces_all {
             return None;
         }
-        // A skipped step has nothing to replace: that was checked before the run.
+        // A skipped step has nothing to replace, as was checked before the run.
         self.reports.iter().find(|report| !report.outcome.lacks_nothing())
     }
 
-    /// The kind of failure that a run in which nothing was fetched is told by: the one that needs
-    /// somebody to act comes before the one that may pass.
+    /// Returns the kind of failure to report for a run that fetched nothing. Failures that need a person to act come
+    /// before transient ones.
     pub(super) fn worst_failure(&self) -> Option<ErrorKind> {
         self.failures.iter().copied().min_by_key(|kind| match kind {
             ErrorKind::Credentials => 0,
@@ -232,7 +231,7 @@ impl Applier {
             Err(Unreadable { download, error }) => {
                 self.cancellation.check()?;
                 let kind = if is_local(&error) { ErrorKind::Local } else { ErrorKind::Data };
-                // What was refused once is refused again, so the next run must not take it up.
+                // A rejected file would be rejected again, so the next run must not resume it.
                 if let Some(download) = download.filter(|_| kind == ErrorKind::Data) {
                     self.reading.files.downloads().remove(&download)?;
                 }
@@ -257,7 +256,7 @@ impl Applier {
         self.failures.push(kind);
     }
 
-    /// Takes a complete step for partial if it would remove too much without being told.
+    /// Makes a complete step partial if it would remove too much without consent.
     fn guard(
         &mut self,
         step: &'static Step,
@@ -271,7 +270,7 @@ impl Applier {
         if outcome != Outcome::Complete {
             return Ok(outcome);
         }
-        // Who was erased was taken out on purpose; a row may have been an object of each type.
+        // Erased people were removed on purpose; one row may have been an object of each type.
         let suppressed = report.rows.suppressed;
         let removals = self.removals(step)?;
         let mut refused = removals.clone();
@@ -288,7 +287,7 @@ impl Applier {
             format!("{removed} of {before} `{type_name}` would be removed")
         });
         let flags = refused.iter().map(|(type_name, ..)| format!("--accept-shrink {type_name}"));
-        // The same rows are of use again once somebody has said that it is right.
+        // The same rows can be used once the operator has accepted the removal.
         let of_parts = parts::download_prefix(step.id);
         self.held.extend(
             self.used.extract_if(.., |name| name == step.id || name.starts_with(&of_parts)),
@@ -301,9 +300,9 @@ impl Applier {
         Ok(Outcome::Partial(PartialReason::Shrunk))
     }
 
-    /// The number of objects of each of the step's types in the generation before, and how many of them
-    /// a complete outcome would remove. An edge that goes with an end of another step is not counted:
-    /// that step's removal of the end is.
+    /// Returns, for each type of the step, the number of objects in the previous generation, and how many of them a
+    /// complete outcome would remove. An edge that is removed with an end of another step is not counted, since the
+    /// end counts for that step.
     fn removals(&self, step: &Step) -> anyhow::Result<Vec<(&'static str, u64, u64)>> {
         let mut removals = Vec::new();
         if self.replaces_all {
@@ -331,7 +330,7 @@ impl Applier {
         Ok(removals)
     }
 
-    /// The same where all keys are others than before, so that only the numbers can be compared.
+    /// The same if all keys have changed, so that only the numbers can be compared.
     fn losses(&self, step: &Step) -> Vec<(&'static str, u64, u64)> {
         let before = |kind, name: &str| {
             let previous = self.previous.as_ref().map(Generation::manifest);
@@ -351,7 +350,7 @@ impl Applier {
         all.map(|(name, before, now)| (name, before, before.saturating_sub(now))).collect()
     }
 
-    /// Carries over what the step's types may not lose.
+    /// Carries over the objects that the step's types must not lose.
     fn settle(&mut self, step: &'static Step, outcome: Outcome) -> anyhow::Result<()> {
         for entity in step.entities {
             self.keep_doubtful(entity)?;
@@ -380,7 +379,7 @@ impl Applier {
         Ok(())
     }
 
-    /// Lets properties of which the export says nothing keep their values.
+    /// Keeps the earlier values of properties that the export does not have.
     fn keep_doubtful(&mut self, entity: &'static EntityType) -> anyhow::Result<()> {
         let table = self.graph.entity_table(entity.type_name);
         if table
@@ -393,7 +392,7 @@ impl Applier {
         Ok(self.graph.restore_unreliable(entity, &before)?)
     }
 
-    /// The rows of a type in the generation before, none if there is no such table.
+    /// The rows of a type in the previous generation; none if it has no such table.
     fn before(
         &self,
         kind: TableKind,
@@ -416,8 +415,8 @@ impl Applier {
     }
 }
 
-/// Returns whether reading failed on this machine rather than for what was read: the operating system
-/// gives its own failures a number.
+/// Returns true if reading failed because of this machine and not because of the content: failures of the operating
+/// system have an error number.
 pub fn is_local(error: &anyhow::Error) -> bool {
     error
         .chain()
@@ -425,7 +424,7 @@ pub fn is_local(error: &anyhow::Error) -> bool {
         .any(|error| error.raw_os_error().is_some())
 }
 
-/// The one row of the account step.
+/// The only row of the account step.
 pub(super) fn account_row(settings: &Settings) -> Vec<(&'static str, String)> {
     let (tenant, region) = (settings.tenant.as_str(), settings.region.as_str());
     let name = settings.account.name.clone();

@@ -1,5 +1,5 @@
-//! The export of the table of the audit trail: fetched beside those of the steps, read after the
-//! generation is published.
+//! The export of the audit trail's table. It is fetched with the exports of the steps, and read after the generation
+//! is published.
 
 use std::io::{BufReader, Read as _};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::host::Host;
 use crate::progress::Progress;
 use crate::settings::AuditTable;
 
-/// The name of its download, and of the step that makes the events.
+/// The name of its download, which is also the ID of the step that makes the events.
 pub(super) const NAME: &str = "fetch-audit";
 
 /// The size of one read of a file, in bytes.
@@ -34,23 +34,23 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The result of the export.
 pub struct FetchedTable {
-    /// The export, or why there is none.
+    /// The export, or the failure.
     pub result: Result<FinishedExport, NexthinkError>,
     /// The downloads.
     pub files: Files,
     /// The name of the download.
     pub name: &'static str,
-    /// When it was started, maybe by an earlier run. Milliseconds since 1970-01-01 UTC by this machine's
-    /// clock, as below.
+    /// The time of its start, maybe by an earlier run. Milliseconds since 1970-01-01 UTC by this machine's clock, as
+    /// below.
     pub started_ms: i64,
-    /// When it was here.
+    /// The time of its arrival.
     pub ended_ms: i64,
     /// The offset of Nexthink's clock from ours.
     pub clock_offset: Option<ClockOffset>,
 }
 
 impl FetchedTable {
-    /// By how much the login host is ahead of this machine. Milliseconds.
+    /// The offset of the login host's clock from this machine's. Milliseconds.
     pub fn login_ahead_ms(&self) -> Option<i64> {
         self.clock_offset.map(ClockOffset::ahead_ms)
     }
@@ -59,7 +59,7 @@ impl FetchedTable {
 /// The export while it is fetched. Dropped, it stops.
 pub(super) struct Fetching(JoinSet<FetchedTable>);
 
-/// The exports that fetching the table will start.
+/// The number of exports that fetching the table will start.
 pub(super) fn estimate(
     plan: &Plan,
     engine: Engine<'_>,
@@ -69,13 +69,13 @@ pub(super) fn estimate(
     Some(ExportEstimate { wholes: u32::from(!resumable.is_paid(NAME, &order)), parts: 0 })
 }
 
-/// The table, if a run of this plan reads it.
+/// The table's settings, if a run of this plan reads it.
 fn table<'a>(plan: &Plan, engine: Engine<'a>) -> Option<&'a AuditTable> {
     engine.settings.audit.as_ref().filter(|_| reads_events(plan))?.table()
 }
 
 impl Fetching {
-    /// Starts to fetch, if the audit trail is read from the table.
+    /// Starts fetching, if the audit trail is read from the table.
     pub(super) fn start(
         plan: &Plan,
         engine: Engine<'_>,
@@ -101,13 +101,13 @@ impl Fetching {
         self.0.shutdown().await;
     }
 
-    /// Waits for the export; nothing if there is none, or a stop is asked for.
+    /// Waits for the export; returns nothing if there is none, or if a stop is requested.
     pub(super) async fn ended(&mut self, cancellation: &Cancellation) -> Option<FetchedTable> {
         cancellation.run_until(self.0.join_next()).await??.ok()
     }
 }
 
-/// Fetches the table outside of a run.
+/// Fetches the table outside a run.
 pub async fn fetch_table(
     engine: Engine<'_>,
     table: &AuditTable,
@@ -156,7 +156,7 @@ fn order(table: &AuditTable) -> ExportOrder {
     ExportOrder::new(table.query.clone(), Compression::Zstd)
 }
 
-/// Gives all bytes of a download to `push`, decompressed.
+/// Passes all decompressed bytes of a download to `push`.
 pub fn for_each_chunk(
     files: &Files,
     name: &str,

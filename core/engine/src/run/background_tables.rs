@@ -1,6 +1,5 @@
-//! Tables of entities that are written while the rows of later steps are read: once a step has been
-//! applied, nothing changes its entities any more. Edges are known only at the end; the values that they
-//! do not need are let go of once they are written.
+//! Writes tables of entities while the rows of later steps are read: once a step has been applied, its entities no
+//! longer change. Edges are known only at the end; values that they do not need are freed once they are written.
 
 use std::collections::BTreeSet;
 use std::panic::resume_unwind;
@@ -17,22 +16,22 @@ use super::publish::write_entities;
 use crate::cancellation::Cancellation;
 use crate::failure::Failure;
 
-/// Tables that are written one after the other, by a thread of their own.
+/// Writes tables one after the other on a background thread.
 pub(super) struct BackgroundTableWriter {
-    // Dropped in this order: the thread ends when there is nothing more to come.
+    // Dropped in this order: the thread ends when the channel is closed.
     jobs: Sender<Arc<ClosedEntities>>,
     writing: Writing,
     staging: Arc<Staging>,
 }
 
-/// The thread. Dropped, it ends after the batch that it writes, or once it has put a type in order.
+/// The thread. When dropped, it ends after the current batch, or after sorting the current type.
 struct Writing {
     thread: Option<JoinHandle<Result<Vec<Table>, Failure>>>,
     cancellation: Cancellation,
 }
 
 impl BackgroundTableWriter {
-    /// Starts with no tables of a plan's entities; `tags` are given to each of them.
+    /// Starts the thread for a plan's entities; every entity gets `tags`.
     pub(super) fn start(
         staging: Staging,
         plan: &Plan,
@@ -64,13 +63,13 @@ impl BackgroundTableWriter {
         }
     }
 
-    /// Writes a table when those before it are written. Why that cannot be is told at the end.
+    /// Queues a table for writing. Failures are returned at the end.
     pub(super) fn write(&self, entities: Arc<ClosedEntities>) {
         // Sending fails only if the thread has failed.
         drop(self.jobs.send(entities));
     }
 
-    /// Where more tables can be written meanwhile.
+    /// The staging area, in which others can write more tables at the same time.
     pub(super) fn staging(&self) -> &Staging {
         &self.staging
     }
@@ -97,13 +96,13 @@ impl Drop for Writing {
     fn drop(&mut self) {
         self.cancellation.cancel();
         if let Some(thread) = self.thread.take() {
-            // What it says is of no use to a run that publishes nothing.
+            // A run that publishes nothing has no use for its result.
             drop(thread.join());
         }
     }
 }
 
-/// The types of a plan's entities with the properties of theirs that edges repeat.
+/// The properties of entities that edges repeat, with their types.
 fn needed_by_edges(plan: &Plan) -> BTreeSet<(&'static str, &'static str)> {
     let relationships = plan.steps().iter().flat_map(|planned| planned.step.relationships);
     let needed = relationships.flat_map(|relationship| {

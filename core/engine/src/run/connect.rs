@@ -1,4 +1,4 @@
-//! The way to Nexthink: a client as the configuration wants it, and what its first call tells.
+//! Connects to Nexthink: makes the client, and makes its first call.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 use crate::host::Host;
 
-/// Makes a client for the tenant; `adjust` may set other bounds than the settings do.
+/// Makes a client for the tenant; `adjust` may change the configured limits.
 ///
 /// # Errors
 /// The settings or the secret cannot be used.
@@ -37,10 +37,9 @@ fn configuration(error: anyhow::Error) -> Failure {
     Failure::new(FailureKind::Configuration, error)
 }
 
-/// Returns the offset of Nexthink's clock from this machine's, if it tells; a large difference is told the user.
+/// Returns the offset of Nexthink's clock from this machine's, if it is known. Warns about a large difference.
 ///
-/// It is the first call of a run, so that credentials that are refused, and a host that cannot be reached,
-/// cost no export.
+/// This is the first call of a run, so that refused credentials and an unreachable host cost no export.
 pub(super) async fn clock_offset(
     client: Option<&Client>,
     host: &Host,

@@ -1,4 +1,4 @@
-//! The cost of a run, before anything of it is spent.
+//! The cost of a run in exports, before it starts.
 
 use std::fmt;
 
@@ -12,14 +12,14 @@ use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::moment::Moment;
 
-/// The exports that a run would start, and those that are left.
+/// The number of exports that a run would start, and of those that are left.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
     estimate: ExportEstimate,
     left: Left,
 }
 
-/// Returns the cost of a run of this plan now, by a clock that may be corrected by Nexthink's.
+/// Returns the present cost of a run of this plan. The clock may be corrected by Nexthink's.
 pub fn cost(plan: &Plan, engine: Engine<'_>, offset: Option<ClockOffset>) -> Result<Cost, Failure> {
     let clock = QuotaClock::read(engine.host, offset);
     let tenant = engine.tenant()?;
@@ -30,13 +30,13 @@ pub fn cost(plan: &Plan, engine: Engine<'_>, offset: Option<ClockOffset>) -> Res
 }
 
 impl Cost {
-    /// Returns whether a run could start now.
+    /// Returns true if a run could start now.
     pub fn is_affordable(self) -> bool {
         let (needed, left) = (self.estimate.all(), self.left);
         needed == 0 || (needed <= left.exports && left.deferred_until.is_none())
     }
 
-    /// Returns the time before which Nexthink wants no further export, if it has named one.
+    /// Returns the time before which Nexthink accepts no further export, if it has named one.
     pub fn deferred_until(self) -> Option<Moment> {
         self.left.deferred_until
     }

@@ -1,6 +1,7 @@
-//! Downloads that only this run can read: where a privacy policy changes or suppresses anything,
-//! a download is encrypted under a key that is in this process's memory only. A run that is killed
-//! leaves bytes without a key, and the next one removes them, so no run resumes those of another.
+//! Downloads that only this run can read. If a privacy policy changes or suppresses anything,
+//! downloads are encrypted under keys that exist only in this process's memory. A killed run leaves
+//! bytes without a key, which the next run removes, so no run resumes encrypted downloads of
+//! another.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, SeekFrom};
@@ -30,31 +31,32 @@ pub struct Files {
     keys: Option<Arc<DownloadKeys>>,
 }
 
-/// The keys of downloads. With the last holder the downloads go too.
+/// The keys of downloads. Dropping the last reference removes the downloads too.
 struct DownloadKeys {
     by_name: Mutex<BTreeMap<String, DownloadKey>>,
     downloads: Downloads,
     host: Host,
 }
 
-/// A download that is written.
+/// A download that is being written.
 pub(super) enum Sink {
     Open(File),
     Encrypted(Box<EncryptedFile>),
 }
 
-/// A file that is encrypted as it is written.
+/// A file that is encrypted while it is written.
 pub(super) struct EncryptedFile {
     file: File,
     name: String,
     keys: Arc<DownloadKeys>,
     cipher: ChaCha20,
-    /// The encrypted bytes that are not written yet: the file may take less than it was given.
+    /// The encrypted bytes that are not written yet: a write may accept fewer bytes than it was
+    /// given.
     pending: Vec<u8>,
 }
 
 impl Files {
-    /// The downloads of a run; `encrypted` if no other process may read them.
+    /// Creates the downloads of a run; `encrypted` if no other process may read them.
     pub fn new(downloads: Downloads, encrypted: bool, host: &Host) -> Files {
         let keys = encrypted.then(|| {
             Arc::new(DownloadKeys {
@@ -71,16 +73,16 @@ impl Files {
         &self.downloads
     }
 
-    /// Returns whether only this run can read them, so that no later run can resume them.
+    /// Returns true if only this run can read them, so that no later run can resume them.
     pub(super) fn are_encrypted(&self) -> bool {
         self.keys.is_some()
     }
 
-    /// Opens a download to write it, or to go on with it.
+    /// Opens a download for writing, or to resume it.
     pub(super) fn write(&self, name: &str) -> io::Result<Sink> {
         let file = self.downloads.resume(name).map_err(io::Error::other)?;
         let Some(keys) = &self.keys else { return Ok(Sink::Open(File::from_std(file))) };
-        // The key of what is there is gone.
+        // The key of the existing bytes is gone.
         file.set_len(0)?;
         Ok(Sink::Encrypted(Box::new(EncryptedFile {
             file: File::from_std(file),
@@ -155,7 +157,7 @@ impl ResultsSink for Sink {
             Sink::Encrypted(encrypted) => {
                 encrypted.pending.clear();
                 encrypted.file.restart().await?;
-                // Two texts must never be encrypted alike.
+                // Two texts must never be encrypted with the same key stream.
                 encrypted.cipher = encrypted.keys.renew(&encrypted.name)?;
                 Ok(())
             }
@@ -197,7 +199,7 @@ impl EncryptedFile {
 }
 
 impl DownloadKeys {
-    /// A cipher with a new key, which is kept for the reader.
+    /// Returns a cipher with a new key, and keeps the key for the reader.
     fn renew(&self, name: &str) -> io::Result<ChaCha20> {
         let mut key = DownloadKey::new([0; 44]);
         self.host.fill_random(key.as_mut_slice()).map_err(io::Error::other)?;
@@ -207,7 +209,7 @@ impl DownloadKeys {
         Ok(cipher)
     }
 
-    /// The cipher that a download was written with.
+    /// Returns the cipher with which a download was written.
     fn cipher(&self, name: &str) -> Option<ChaCha20> {
         let by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         by_name.get(name).map(cipher_of)
@@ -227,7 +229,7 @@ fn cipher_of(key: &DownloadKey) -> ChaCha20 {
     ChaCha20::new_from_slices(key, nonce).expect("32 and 12 bytes")
 }
 
-/// The key stream has 256 GiB, which is more than a download may have.
+/// The key stream has 256 GiB, which exceeds the size limit of a download.
 fn too_long<E>(_: E) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, "a download of more than 256 GiB")
 }
@@ -258,7 +260,7 @@ mod tests {
         let path = folder.path().join("acme").join("staging").join("downloads").join("export");
         let files = Files::new(downloads, true, &crate::testing::host());
         let mut sink = files.write("export").expect("it can be made");
-        // What was begun with another text is begun anew under another seal.
+        // A file that starts again gets a new key.
         sink.write_all(&[0; 40]).await.expect("there is room");
         sink.flush().await.expect("there is room");
         let other = std::fs::read(&path).expect("it is there");

@@ -1,4 +1,4 @@
-//! The events of a run: they come after everything else, or alone.
+//! Reads the audit trail in a run: after everything else, or alone.
 
 use std::collections::BTreeSet;
 
@@ -17,18 +17,18 @@ use crate::failure::Failure;
 use crate::ledger::{self, Event};
 use crate::moment::Moment;
 
-/// The events of a run, which come after everything else.
+/// The collection of events in a run.
 pub(super) struct Events<'a> {
     pub(super) engine: Engine<'a>,
     pub(super) plan: &'a Plan,
     pub(super) lock: &'a RunLock,
-    /// By how much the login host is ahead of this machine. Milliseconds.
+    /// The offset of the login host's clock from this machine's. Milliseconds.
     pub(super) login_ahead_ms: Option<i64>,
     pub(super) cancellation: &'a Cancellation,
 }
 
 impl Events<'_> {
-    /// Reads the audit trail, if the plan says so.
+    /// Reads the audit trail, if it is in the plan.
     pub(super) async fn read(&self, fetched: Option<FetchedTable>) -> Option<AuditReport> {
         let Events { engine, lock, login_ahead_ms, cancellation, .. } = *self;
         let audit = engine.settings.audit.as_ref().filter(|_| reads_events(self.plan))?;
@@ -37,13 +37,13 @@ impl Events<'_> {
     }
 }
 
-/// Returns whether a run of this plan reads events.
+/// Returns true if a run of this plan reads events.
 pub(super) fn reads_events(plan: &Plan) -> bool {
     plan.steps().iter().any(|planned| planned.runs() && planned.step.makes_events())
 }
 
-/// Reads the events and nothing else: `--step fetch-audit`, or a configuration without queries. It publishes
-/// no generation, so that what is published stays as it is. The ledger has the run's beginning and its end.
+/// Runs only the audit trail: for `--step fetch-audit`, or a configuration without queries. It publishes no
+/// generation, so the published one stays. The ledger records the beginning and the end of the run.
 pub(super) async fn run_alone(
     engine: Engine<'_>,
     started: Moment,

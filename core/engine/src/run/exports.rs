@@ -1,5 +1,4 @@
-//! Fetching: the exports of a plan at once, as many as may run together, each into a file that the
-//! next run can go on with.
+//! Fetches the exports of a plan in parallel, within the limit, each into a file that the next run can resume.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,7 +30,7 @@ use crate::host::Host;
 use crate::progress::Progress;
 use crate::settings::SavedQuery;
 
-/// The longest time of a query that is run at once, only for its text.
+/// The time limit for executing a query only to get its text.
 const EXECUTE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Fetches exports for the steps of one run.
@@ -42,9 +41,9 @@ pub(super) struct Fetcher {
     files: Files,
     resumable: Arc<ResumableExports>,
     pub(super) quota: Quota,
-    /// One permit for each export that may run now.
+    /// A permit for each parallel export.
     slots: Arc<Semaphore>,
-    /// The permit to run a query at once: Nexthink takes one a second.
+    /// The permit to execute a query: Nexthink accepts one a second.
     executing: Arc<Semaphore>,
     pub(super) progress: Progress,
     /// The time that Nexthink took last to prepare the export of each query, by its ID.
@@ -63,16 +62,16 @@ pub(super) struct Fetched {
     pub took: Duration,
 }
 
-/// Where the rows of a step come from.
+/// The source of the rows of a step.
 #[derive(Debug)]
 pub(super) enum FetchedFrom {
     /// The export of a saved query.
     Query(QueryId),
-    /// Files that something else has written.
+    /// Files that another program has written.
     Files(Vec<FilePattern>),
 }
 
-/// The reason why there are no files.
+/// The failure to fetch the files of a step.
 #[derive(Debug, Clone)]
 pub(super) enum FetchError {
     /// An export failed.
@@ -86,32 +85,32 @@ pub(super) enum FetchError {
 pub(super) struct FetchedFiles {
     /// The files that make up the dataset: the whole, or its parts.
     pub files: Vec<FetchedFile>,
-    /// The truncated files for which those parts were fetched: all of their rows must belong to one.
+    /// The truncated files for which parts were fetched. Each of their rows must belong to a part.
     pub truncated: Vec<FetchedFile>,
-    /// The reason why the parts are not all of the dataset.
+    /// The reason why the parts are not the whole dataset.
     pub lacking: Option<String>,
-    /// The number of exported parts, those included that were split further.
+    /// The number of exported parts, including those that were split further.
     pub parts: u32,
-    /// The clauses by which the saved queries leave rows out, as far as Nexthink tells.
+    /// The clauses by which the saved queries leave out rows, as far as they are known.
     pub narrowing: Narrowing,
     /// The time that Nexthink took to prepare the whole, if this run saw that.
     pub prepared: Option<Duration>,
 }
 
-/// A file of results that is here.
+/// A results file that has arrived.
 #[derive(Debug)]
 pub(super) struct FetchedFile {
     /// The name of the download.
     pub download: String,
-    /// Which values of the partition's column it was asked for.
+    /// The pattern of the partition column that the part was requested for.
     pub pattern: Option<Pattern>,
-    /// The export; none if something else has written it.
+    /// The export; none if another program has written the file.
     pub export_id: Option<ExportId>,
-    /// True if the licence's maximum number of rows cut it.
+    /// True if the file was cut at the licence's maximum number of rows.
     pub truncated: bool,
     /// Its size.
     pub bytes: u64,
-    /// True if nothing can be missing at its end.
+    /// True if its length proves that nothing is missing at its end.
     pub length_proven: bool,
 }
 
@@ -172,7 +171,7 @@ impl Fetcher {
         Fetcher { client, files, resumable, quota, slots, executing, progress, usual_times }
     }
 
-    /// Waits for each query first as long as the run before has seen it take.
+    /// Uses the times of the previous run to schedule the first poll of each query.
     pub(super) fn with_usual_times(mut self, before: &RunState) -> Self {
         let times = before.prepared_ms.iter();
         let times = times.map(|(id, ms)| (id.clone(), Duration::from_millis(*ms)));
@@ -180,8 +179,8 @@ impl Fetcher {
         self
     }
 
-    /// Starts to fetch for all steps that run, each with what it will need of the day's exports.
-    /// Dropping the set stops it. The reservation is what the table of the audit trail may start.
+    /// Starts fetching for all steps that run, each with a reservation of the day's exports. Dropping the returned
+    /// set stops it. The returned reservation is for the table of the audit trail.
     pub(super) fn start_all(
         &self,
         plan: &Plan,
@@ -236,13 +235,13 @@ impl Fetcher {
         }
     }
 
-    /// The client of whatever runs an export.
+    /// The client, which exists if any export runs.
     fn client(&self) -> &Client {
         self.client.as_ref().expect("who has a query to export has a client")
     }
 
-    /// The exports that each step may start. The wholes come first: parts are a guess, and must not take what another
-    /// step is sure to need.
+    /// The exports that each step may start. Whole queries come first: the number of parts is a guess, and must not
+    /// take an export that another step certainly needs.
     fn reservations(
         &self,
         estimates: &BTreeMap<&'static str, ExportEstimate>,
@@ -256,7 +255,7 @@ impl Fetcher {
         reservations
     }
 
-    /// Fetches the whole, and its parts if it is truncated and may be split.
+    /// Fetches the whole query, and its parts if it is truncated and may be split.
     async fn fetch(
         &self,
         step: &'static Step,
@@ -273,7 +272,7 @@ impl Fetcher {
         let order = ExportOrder { usual_time, ..whole_order(query) };
         let own = reservation.take(u32::from(!self.is_paid(step_id, &order)));
         let exporting = self.export(step_id, &order, own, observer);
-        // While the export runs, so that this takes no time of its own.
+        // In parallel with the export, so that this takes no extra time.
         let (export, mut narrowing) =
             tokio::join!(exporting, self.narrowing(step, &query.id, &order.parameters));
         let export = export?;
@@ -294,8 +293,8 @@ impl Fetcher {
         Ok(delivery)
     }
 
-    /// The clauses by which a saved query leaves rows out, by the text that Nexthink runs. That it cannot be found out is no
-    /// reason to do without the export: a query over much data takes longer than Nexthink allows here.
+    /// Returns the clauses by which a saved query leaves out rows, from the text that Nexthink runs. A failure is no
+    /// reason to reject the export: a query over much data takes longer than Nexthink allows here.
     async fn narrowing(
         &self,
         step: &'static Step,
@@ -321,7 +320,7 @@ impl Fetcher {
         }
     }
 
-    /// Runs one export into its download, when there is room for one more.
+    /// Runs one export into its download, once a slot is free.
     pub(super) async fn export(
         &self,
         download: &str,
@@ -344,13 +343,13 @@ impl Fetcher {
         finished
     }
 
-    /// Returns whether an export needs no start, since an earlier run has paid for it.
+    /// Returns true if an earlier run has already paid for an export.
     pub(super) fn is_paid(&self, download: &str, order: &ExportOrder) -> bool {
         self.resumable.is_paid(download, order)
     }
 
-    /// When an export that an earlier run has paid for was started, in milliseconds since 1970-01-01
-    /// UTC by the clock of the quota.
+    /// Returns the time at which an earlier run started an export that it has paid for, in milliseconds since
+    /// 1970-01-01 UTC by the clock of the quota.
     pub(super) fn paid_at(&self, download: &str, order: &ExportOrder) -> Option<u64> {
         self.resumable.paid_at(download, order)
     }
@@ -378,8 +377,8 @@ impl FetchedFiles {
     }
 }
 
-/// The exports that each step will start, as far as that can be known: the export of its query unless an earlier
-/// run has left it, and its parts if the last complete run needed them or one has begun with them.
+/// Estimates the exports that each step will start: the export of its query unless an earlier run has left it, and
+/// its parts if the last complete run needed them or an earlier run has started some.
 pub(super) fn estimates(
     plan: &Plan,
     engine: Engine<'_>,
@@ -409,7 +408,7 @@ pub(super) fn estimates(
     estimates
 }
 
-/// Returns the exports that a run will start in all.
+/// Returns the total number of exports that a run will start.
 pub(super) fn sum(estimates: &BTreeMap<&'static str, ExportEstimate>) -> ExportEstimate {
     estimates.values().fold(ExportEstimate::default(), |sum, estimate| ExportEstimate {
         wholes: sum.wholes + estimate.wholes,

@@ -1,4 +1,4 @@
-//! The end of a run, and why it may fall short.
+//! The end of a run, and the reasons why it is not complete.
 
 use core_store::GenerationId;
 
@@ -8,7 +8,7 @@ use crate::host::Host;
 
 /// The result of a run.
 pub struct Finished {
-    /// The generation that it has published; nothing if no export gave any rows.
+    /// The published generation; none if no export could be used.
     pub generation: Option<GenerationId>,
     /// The report.
     pub report: RunReport,
@@ -17,7 +17,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Says why the run is not complete; nothing if it is.
+    /// Returns the reason why the run is not complete; nothing if it is.
     pub fn shortfall(&self) -> Option<String> {
         if self.ending == Ending::Complete {
             return None;
@@ -38,8 +38,8 @@ impl Finished {
         })
     }
 
-    /// Notes why erasures are not finished, and has the exit code say so: stored data of erased people is
-    /// worse than an incomplete read.
+    /// Notes the reasons why erasures are not finished, and changes the ending accordingly: stored data of erased
+    /// people is worse than an incomplete read.
     pub(super) fn note_unfinished(&mut self, erasures: Vec<String>, host: &Host) {
         if !erasures.is_empty() && matches!(self.ending, Ending::Complete | Ending::Partial) {
             self.ending = Ending::Failed(FailureKind::DataRefused);

@@ -1,4 +1,4 @@
-//! Files in place of an export: copied to where downloads are, so that everything after that is the same.
+//! Files in place of an export. They are copied to the downloads, so that everything after that is the same.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,15 @@ use super::exports::{FetchedFile, FetchedFiles};
 use crate::export_files::FilePattern;
 use crate::moment::Moment;
 
-/// The time without a change after which a plain file counts as whole. A writer that pauses for longer goes unnoticed.
+/// The time without a change after which a plain file counts as complete. A writer that pauses for longer is not
+/// noticed.
 const UNCHANGED: Duration = Duration::from_mins(1);
 
-/// The reason why a dataset is partial if a plain file of it changed later.
+/// The reason why a dataset is partial if one of its plain files changed more recently.
 pub(super) const UNSETTLED: &str = "a file was changed less than a minute ago, so that its end may be missing; a \
                                     compressed file would prove its end";
 
-/// The bytes that are copied in one go.
+/// The number of bytes to copy at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
 /// The reason why the files of a step cannot be used.
@@ -30,7 +31,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 pub(super) enum LocalFileError {
     /// There is no file.
     Missing(FilePattern),
-    /// It was changed while it was read.
+    /// It changed while it was read.
     Changed(PathBuf),
     /// It cannot be read.
     Unreadable(PathBuf, Arc<io::Error>),
@@ -124,7 +125,7 @@ async fn copy(
     if bytes != before.len() || after.len() != before.len() || changed(&after) != changed(&before) {
         return Err(LocalFileError::Changed(path.to_owned()));
     }
-    // The end of a compressed file is proven when it is read.
+    // A compressed file proves its end when it is read.
     let is_compressed = compression != Compression::None;
     let is_unchanged = changed(&after).is_some_and(|modified| is_settled(modified, now));
     Ok(FetchedFile {
@@ -137,7 +138,7 @@ async fn copy(
     })
 }
 
-/// Returns whether a file has been left alone for long enough. One that is dated ahead of the clock has not.
+/// Returns true if a file has not changed for long enough. A file that is dated ahead of the clock has changed.
 fn is_settled(modified: SystemTime, now: Moment) -> bool {
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(now.0);
     now.duration_since(modified).is_ok_and(|unchanged| unchanged >= UNCHANGED)

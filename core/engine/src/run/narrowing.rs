@@ -1,22 +1,22 @@
-//! Saved queries that leave rows out: whoever edits one in Nexthink changes what a complete export is.
+//! Saved queries that leave out rows: an edit in Nexthink changes the meaning of a complete export.
 
 use core_model::step::Step;
 use core_nexthink::QueryLimits;
 use serde::Serialize;
 
-/// The clauses by which the saved query of a step leaves rows out.
+/// The clauses by which the saved query of a step leaves out rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Narrowing {
-    /// The cap on the number of rows: what lies beyond it is missing and not gone.
+    /// The limit on the number of rows. Rows beyond it are missing and not gone.
     pub limit: Option<String>,
-    /// The clauses that select rows: what they leave out is not part of the estate that was asked for.
+    /// The clauses that select rows. Rows that they leave out are not part of the wanted estate.
     pub filters: Vec<String>,
 }
 
 impl Narrowing {
-    /// The clauses of a query that remain when those are left out that its step expects: the
-    /// parameter of its parts, and the time frame of a table of events.
+    /// Returns the clauses of a query, except those that its step expects: the parameter of its parts, and the time
+    /// frame of a table of events.
     pub fn new(step: &Step, limits: QueryLimits) -> Narrowing {
         let Some(query) = step.query() else { return Narrowing::default() };
         let QueryLimits { limit, time_frame, filters } =
@@ -26,7 +26,7 @@ impl Narrowing {
         Narrowing { limit, filters: time_frame.into_iter().chain(filters).collect() }
     }
 
-    /// Adds what another query of the same step leaves out.
+    /// Adds the clauses of another query of the same step.
     pub fn add(&mut self, other: Narrowing) {
         self.limit = self.limit.take().or(other.limit);
         let new = other.filters.into_iter().filter(|filter| !self.filters.contains(filter));

@@ -1,5 +1,5 @@
-//! Parts: a query whose whole has more rows than Nexthink exports is exported again, once for each
-//! value of a parameter, until no part is truncated or no export is left.
+//! Exports in parts: a query with more rows than Nexthink exports at once is exported again, once for each value of a
+//! parameter, until no part is truncated or no export is left.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read as _};
@@ -19,7 +19,7 @@ use super::exports::{FetchedFile, FetchedFiles, Fetcher, count_start};
 use super::quota::QuotaReservation;
 use crate::settings::Partition;
 
-/// The part of a truncated file that is read before it is split, in chunks of 64 KiB.
+/// The number of chunks of 64 KiB to read from a truncated part before it is split.
 const LOOKED_AT_CHUNKS: usize = 16;
 
 /// The parts of one step while they are fetched.
@@ -31,16 +31,16 @@ struct Parts<'a> {
     exports: &'a Arc<AtomicU32>,
     running: JoinSet<(Pattern, Result<FinishedExport, NexthinkError>)>,
     delivery: FetchedFiles,
-    /// Of the day's exports, what this step may still start.
+    /// The exports that this step may still start today.
     reservation: QuotaReservation,
     /// The number of parts of the dataset so far.
     expected: usize,
 }
 
-/// Fetches all parts of a truncated whole, and says what they lack if they are not the dataset.
+/// Fetches all parts of a truncated whole, and notes why they are not the whole dataset, if so.
 ///
 /// # Errors
-/// The credentials are refused: whatever is asked next would be too.
+/// The credentials are refused, which would affect every further call.
 pub(super) async fn fetch(
     fetcher: &Fetcher,
     step: &'static Step,
@@ -62,7 +62,7 @@ pub(super) async fn fetch(
     };
     parts.start(partition.values.clone());
     while let Some(ended) = parts.running.join_next().await {
-        // A task that panicked has lost its part: the dataset lacks it.
+        // A task that panicked has lost its part.
         let Ok((pattern, finished)) = ended else {
             parts.lack("a part was lost to a defect of the program".to_owned());
             continue;
@@ -76,7 +76,7 @@ pub(super) async fn fetch(
             }
         }
     }
-    // In the order of their values, so that the same parts give the same tables.
+    // Sorted by their values, so that the same parts give the same tables.
     parts.delivery.files.sort_by(|one, other| one.download.cmp(&other.download));
     Ok(parts.delivery)
 }
@@ -134,7 +134,7 @@ impl Parts<'_> {
         FetchedFile::exported(download, Some(pattern), export)
     }
 
-    /// Splits a part that is itself truncated; where that cannot be done its rows are of use still.
+    /// Splits a part that is itself truncated. If it cannot be split, its rows are still used.
     async fn split(&mut self, pattern: Pattern, export: FinishedExport) {
         if self.is_ignored(&pattern, export.bytes).await {
             self.lack(format!(
@@ -155,8 +155,8 @@ impl Parts<'_> {
         }
     }
 
-    /// Returns whether a part begins with rows that lie outside it: then each part is the whole again, and to
-    /// split it would only cost exports.
+    /// Returns true if a part begins with rows outside it. Then the query ignores its parameter, each part is the
+    /// whole again, and splitting it would only cost exports.
     async fn is_ignored(&self, pattern: &Pattern, bytes: u64) -> bool {
         let files = self.fetcher.files().clone();
         let (name, pattern) = (download_name(self.step_id, pattern), pattern.clone());
@@ -169,7 +169,7 @@ impl Parts<'_> {
         self.step.query().map_or("", |query| query.partition_column)
     }
 
-    /// Notes why the parts are not the whole dataset; the first reason is the one that is told.
+    /// Notes a reason why the parts are not the whole dataset. The first reason is reported.
     fn lack(&mut self, reason: String) {
         tracing::warn!(step_id = self.step_id, reason, "parts are not complete");
         self.delivery.lacking.get_or_insert(reason);
@@ -186,7 +186,7 @@ impl Parts<'_> {
     }
 }
 
-/// Returns whether the first rows of a part lie outside it. What cannot be read is found out later.
+/// Returns true if the first rows of a part are outside it. Unreadable parts are detected later.
 fn begins_outside(
     step: &'static Step,
     column: &str,
@@ -216,7 +216,7 @@ pub(super) fn download_prefix(step_id: &str) -> String {
     format!("{step_id}.part-")
 }
 
-/// The name of a part's download. The value may hold what a file name must not.
+/// The name of a part's download. The value may contain characters that a file name must not.
 fn download_name(step_id: &str, pattern: &Pattern) -> String {
     use std::fmt::Write as _;
     let mut name = download_prefix(step_id);

@@ -1,4 +1,4 @@
-//! Which steps a run has.
+//! Chooses the steps of a run.
 
 use core_model::plan::{Decision, Plan, SkipReason};
 use core_model::step::Step;
@@ -50,7 +50,8 @@ pub fn plan(engine: Engine<'_>, selected: &[String]) -> Result<Plan, Failure> {
         None if step.makes_events() && !is_selected(step) => {
             Decision::Skip(SkipReason::NotSelected)
         }
-        // The account costs nothing, and every edge to it needs it. Alone it is no generation.
+        // The account costs nothing, and every edge to it needs it. But it is not a generation by
+        // itself.
         None if !step.makes_events() && !fetches_rows => Decision::Skip(SkipReason::NothingFetched),
         _ => Decision::Run,
     };

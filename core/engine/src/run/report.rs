@@ -58,7 +58,7 @@ pub struct RunReport {
     /// The offset of Nexthink's clock from this machine's, in milliseconds, where they disagree by more
     /// than two minutes.
     pub clock_offset_ms: Option<i64>,
-    /// The number of parts of each step when none was lacking last.
+    /// The number of parts of each step in its last complete export.
     pub parts: BTreeMap<String, u32>,
     /// The downloads of steps that would have removed too much: they are of use again only for a run
     /// that is told to remove it.

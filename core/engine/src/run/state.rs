@@ -21,7 +21,7 @@ pub struct RunState {
     version: u32,
     /// The outcome of each step, in the order of the run.
     pub steps: Vec<StepState>,
-    /// The number of parts of each step when none was lacking last.
+    /// The number of parts of each step in its last complete export.
     pub(super) parts: BTreeMap<String, u32>,
     /// The downloads of steps that would have removed too much: they are of use again only for a run that is told to
     /// remove it.

@@ -1,4 +1,4 @@
-//! When the download of the table goes: an export is paid for once.
+//! The removal of the table's download: an export is paid for once.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -30,7 +30,8 @@ fn table() -> AuditTable {
     }
 }
 
-/// Reads a download; says how many events were stored, if they are, and whether it is there still.
+/// Reads a download. Returns the number of stored events, if any, and whether the download still
+/// exists.
 async fn read(
     text: &str,
     cancellation: &Cancellation,
