@@ -12,67 +12,67 @@ use crate::failure::{Ending, Failure, FailureKind, StopReason};
 pub struct Cancellation {
     token: CancellationToken,
     reason: Arc<OnceLock<StopReason>>,
-    /// The same request, for long work in the store, which knows no tasks.
+    /// The same request for long work in the store, which knows no tasks.
     flag: StopFlag,
 }
 
 impl Cancellation {
-    /// Asks to stop.
+    /// Requests a stop.
     pub fn request(&self, reason: StopReason) {
         self.reason.get_or_init(|| reason);
         self.flag.request();
         self.token.cancel();
     }
 
-    /// The same request for long work in a store.
+    /// Returns the same request for long work in a store.
     pub fn stop_flag(&self) -> StopFlag {
         self.flag.clone()
     }
 
-    /// A child: cancelled with its parent, or alone.
+    /// Returns a child: cancelled with its parent, or alone.
     pub(crate) fn child(&self) -> Self {
         Self { token: self.token.child_token(), ..Self::default() }
     }
 
-    /// Cancels without a reason, for a child whose work is not wanted any more.
+    /// Cancels without a reason, for a child whose work is no longer wanted.
     pub(crate) fn cancel(&self) {
         self.token.cancel();
     }
 
-    /// Returns how work ended that failed: once a stop was asked for, that is why.
+    /// Returns the ending of failed work. Once a stop was requested, the stop is the reason.
     pub fn ending_after(&self, failure: &Failure) -> Ending {
         let stopped = self.reason.get().map(|reason| FailureKind::Stopped(*reason));
         Ending::Failed(stopped.unwrap_or(failure.kind))
     }
 
-    /// Returns why a stop was asked for; `None` if it was not.
+    /// Returns the reason for the stop; `None` if none was requested.
     pub fn reason(&self) -> Option<StopReason> {
         self.reason.get().copied()
     }
 
-    /// Waits until a stop is asked for.
+    /// Waits until a stop is requested.
     pub async fn requested(&self) {
         self.token.cancelled().await;
     }
 
-    /// Fails if a stop was asked for.
+    /// Fails if a stop was requested.
     ///
     /// # Errors
-    /// A stop was asked for.
+    /// A stop was requested.
     pub fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(!self.token.is_cancelled(), "the run was stopped");
         Ok(())
     }
 
-    /// Awaits `work`, or returns nothing once a stop is asked for.
+    /// Awaits `work`, or returns nothing once a stop is requested.
     pub(crate) async fn run_until<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         self.token.run_until_cancelled(work).await
     }
 
-    /// Awaits `work` until it is done or a stop is asked for.
+    /// Awaits `work` until it is done or a stop is requested.
     ///
     /// # Errors
-    /// Those of `work`, or a stop was asked for.
+    /// Those of `work`, or a stop was requested.
     pub async fn or_stop<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,

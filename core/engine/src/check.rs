@@ -1,4 +1,4 @@
-//! Looks at everything that a run needs, and says how to mend what is wrong. It starts no export and publishes nothing.
+//! Checks everything that a run needs, and says how to fix problems. It starts no export and publishes nothing.
 
 mod audit;
 mod columns;
@@ -23,34 +23,34 @@ use core_terminal::{count, escape_for_terminal};
 #[derive(Debug, Clone, Default)]
 pub struct Checks(pub Vec<Check>);
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Clone)]
 pub struct Check {
     /// Its name.
     pub name: String,
     /// Its state.
     pub state: CheckState,
-    /// The finding, and the remedy if it is wrong.
+    /// The result, and the fix for a problem.
     pub detail: String,
-    /// The ending of a run for this; complete unless the check failed.
+    /// The ending that a run would have because of this; complete unless the check failed.
     pub ending: Ending,
 }
 
-/// The state of what was looked at.
+/// The state of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckState {
-    /// It is as a run needs it.
+    /// A run can use it.
     Ok,
-    /// A run works with it, though perhaps not as it is meant to.
+    /// A run works, but perhaps not as intended.
     Warning,
     /// A run fails or stays partial.
     Failed,
-    /// It could not be looked at, since something before it failed or is absent.
+    /// It was not checked, since an earlier check failed or something is absent.
     Skipped,
 }
 
-/// Checks all that settings lead to. `warnings` are what reading them has found.
+/// Checks everything that the settings name. `warnings` are those from reading the settings.
 pub async fn check(engine: Engine<'_>, warnings: &[String]) -> Checks {
     let mut checks = place::check(engine);
     for warning in warnings {
@@ -130,7 +130,7 @@ impl Checks {
         (failed > 0).then(|| format!("{failed} of {all} failed: {}", names.join(", ")))
     }
 
-    /// Returns how a run would end for the first failed check.
+    /// Returns the ending that a run would have because of the first failed check.
     pub fn ending(&self) -> Ending {
         let failed = self.0.iter().find(|check| check.state == CheckState::Failed);
         failed.map_or(Ending::Complete, |check| check.ending)
@@ -146,7 +146,7 @@ impl Checks {
 }
 
 impl Check {
-    /// A check of something that is as a run needs it.
+    /// Makes a check that is all right.
     pub fn ok(name: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(name, CheckState::Ok, Ending::Complete, detail)
     }
@@ -159,12 +159,12 @@ impl Check {
         Self::new(name, CheckState::Skipped, Ending::Complete, detail)
     }
 
-    /// A check of something that leaves a run partial.
+    /// Makes a check of a problem that leaves a run partial.
     fn partial(name: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(name, CheckState::Failed, Ending::Partial, detail)
     }
 
-    /// A check of something for which a run fails.
+    /// Makes a check of a problem that fails a run.
     pub fn failed(name: impl Into<String>, kind: FailureKind, detail: impl Into<String>) -> Self {
         Self::new(name, CheckState::Failed, Ending::Failed(kind), detail)
     }
@@ -173,7 +173,7 @@ impl Check {
         Self::failed(name, failure.kind, format!("{:#}", failure.error))
     }
 
-    /// A check that Nexthink, or the way to it, made fail.
+    /// Makes a check that failed because of Nexthink or the connection to it.
     fn failed_at_nexthink(name: impl Into<String>, error: &NexthinkError) -> Self {
         let detail = format!("{:#}", anyhow::Error::new(error.clone()));
         Self::failed(name, error.kind().into(), detail)

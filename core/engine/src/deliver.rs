@@ -1,6 +1,6 @@
-//! Delivers the published generation to a destination, with the lock of the destination, and an entry in the ledger
-//! before and after. What a destination is and does is behind [`Destination`]. A failed delivery does not affect the
-//! published generation.
+//! Delivers the published generation to a destination, under the destination's lock, with an entry in the ledger
+//! before and after. Everything about one destination is behind [`Destination`]. A failed delivery does not affect
+//! the published generation.
 
 use core_destination::{DeliveryReport, DeliveryRequest, DeliveryResult, Destination};
 use core_store::DeliveryLock;
@@ -12,8 +12,8 @@ use crate::failure::{Ending, Failure, FailureKind};
 use crate::ledger::{self, Event};
 use crate::progress::Progress;
 
-/// Returns how a delivery ended. Objects that the destination did not take, or deleted unasked, make it a failed one,
-/// though most of it is there.
+/// Returns the ending of a delivery. It is a failed one if the destination rejected objects or deleted unexpected
+/// ones, even if most of it has arrived.
 pub fn ending<R: DeliveryReport>(delivered: &DeliveryResult<R>) -> Ending {
     if delivered.is_whole() {
         Ending::Complete
@@ -22,20 +22,20 @@ pub fn ending<R: DeliveryReport>(delivered: &DeliveryResult<R>) -> Ending {
     }
 }
 
-/// Takes the right to deliver to a destination of this name.
+/// Takes the lock for deliveries to a destination.
 ///
 /// # Errors
 ///
-/// Another delivery to it is under way, or the store cannot be used.
+/// Another delivery to it is running, or the store cannot be used.
 pub fn lock(engine: Engine<'_>, name: &str) -> Result<DeliveryLock, Failure> {
     Ok(engine.tenant()?.lock_delivery(name, &engine.host.lock_owner())?)
 }
 
-/// Delivers the published generation. The ledger has the beginning and the end of the delivery.
+/// Delivers the published generation. The ledger records the beginning and the end of the delivery.
 ///
 /// # Errors
 ///
-/// Nothing is published, another delivery is under way, or the destination failed.
+/// Nothing is published, another delivery is running, or the destination failed.
 pub async fn deliver_published<D: Destination>(
     engine: Engine<'_>,
     destination: &D,

@@ -1,5 +1,5 @@
-//! The destinations that a tenant can have, by name: what a delivery would change, and the delivery. What each of them is
-//! and says stays behind [`Destination`] and its messages.
+//! The destinations that a tenant can have, by name: previews of deliveries, and deliveries. Everything about one
+//! destination is behind [`Destination`] and its messages.
 
 use core_destination::{DeliveryReport, DeliveryRequest, DeliveryResult, Destination, mirror};
 use core_store::{Generation, TenantStore};
@@ -29,16 +29,16 @@ pub enum DestinationKind {
 pub struct Preview {
     /// The decision as an object.
     pub object: Value,
-    /// A table of the changes, for a terminal of the width that was asked for.
+    /// A table of the changes, for a terminal of the requested width.
     pub table: String,
-    /// Remarks besides, a line each.
+    /// Further remarks, a line each.
     pub remarks: Vec<String>,
 }
 
 /// A delivery that has ended, for people and for programs.
 #[derive(Debug)]
 pub struct Delivered {
-    /// The end of it.
+    /// The ending.
     pub ending: Ending,
     /// The result as an object.
     pub object: Value,
@@ -50,7 +50,7 @@ impl DestinationKind {
     /// The mirrors, in the order in which a run delivers to them.
     pub const MIRRORS: [Self; 2] = [Self::Postgres, Self::Delta];
 
-    /// Returns its name, as in settings and in the ledger.
+    /// Returns the name in settings and in the ledger.
     pub fn name(self) -> &'static str {
         match self {
             Self::JupiterOne => mirrors::JUPITERONE,
@@ -59,7 +59,7 @@ impl DestinationKind {
         }
     }
 
-    /// Returns true if a run delivers to it.
+    /// Returns true if every run delivers to the destination.
     pub fn is_after_run(self, settings: &Settings) -> bool {
         match self {
             Self::JupiterOne => settings.jupiterone.as_ref().is_some_and(|to| to.after_run),
@@ -68,12 +68,12 @@ impl DestinationKind {
         }
     }
 
-    /// Refuses a destination that is not configured, or that is another one than that of the last delivery, unless the
-    /// request accepts it.
+    /// Checks that a destination is configured, and that it is that of the last delivery, unless the request accepts
+    /// another one.
     ///
     /// # Errors
     ///
-    /// As said, or the state of the last delivery cannot be read.
+    /// One of these is not so, or the state of the last delivery cannot be read.
     pub fn check(
         self,
         engine: Engine<'_>,
@@ -90,13 +90,13 @@ impl DestinationKind {
         Ok(())
     }
 
-    /// Decides what the delivery of a generation would do now, without a request to the destination. `columns` is the
-    /// width of the terminal.
+    /// Returns the changes that the delivery of a generation would make now, without a request to the destination.
+    /// `columns` is the width of the terminal.
     ///
     /// # Errors
     ///
-    /// It is not configured, a generation or the state of the last delivery cannot be read, or a type to purge does not
-    /// exist.
+    /// The destination is not configured, a generation or the state of the last delivery cannot be read, or a type to
+    /// purge does not exist.
     pub fn preview(
         self,
         engine: Engine<'_>,
@@ -128,11 +128,12 @@ impl DestinationKind {
         })
     }
 
-    /// Delivers the published generation. A quiet reader is told only what went wrong.
+    /// Delivers the published generation. With `is_quiet`, only problems are reported.
     ///
     /// # Errors
     ///
-    /// It is not configured, nothing is published, another delivery is under way, or the destination failed.
+    /// The destination is not configured, nothing is published, another delivery is running, or the destination
+    /// failed.
     pub async fn deliver(
         self,
         engine: Engine<'_>,
@@ -170,7 +171,7 @@ impl DestinationKind {
     }
 }
 
-/// The parts of a delivery that are the same for every destination.
+/// The common parts of a delivery to any destination.
 #[derive(Clone, Copy)]
 struct Delivery<'a> {
     engine: Engine<'a>,

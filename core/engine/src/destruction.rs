@@ -1,4 +1,4 @@
-//! The removal of all that is stored of a tenant, with a certificate.
+//! Removes everything that is stored of a tenant, with a certificate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::ledger::{self, Event};
 use crate::mirrors;
 
-/// Certifies a removal. It names no person.
+/// The certificate of a removal. It names no person.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Certificate {
@@ -22,26 +22,26 @@ pub struct Certificate {
     pub id: String,
     /// The tenant.
     pub tenant: String,
-    /// When it began, RFC 3339.
+    /// The start of the removal, RFC 3339.
     pub began_at: String,
-    /// When the last file was gone, RFC 3339.
+    /// The time when the last file was removed, RFC 3339.
     pub ended_at: Option<String>,
     /// The files that were stored, by kind.
     pub files: BTreeMap<String, FileCount>,
-    /// Generations that were kept, by ID.
+    /// The IDs of the generations that were kept.
     pub generations: Vec<String>,
-    /// Copies of the suppression list beside the key file, as paths until they are removed.
+    /// The copies of the suppression list beside the key file, as paths until they are removed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     copies: Vec<PathBuf>,
     /// The number of copies that were removed.
     pub copies_removed: usize,
-    /// The copies that the program knows of and cannot remove.
+    /// The known copies that the program cannot remove.
     pub remaining: Vec<String>,
-    /// The last entry of the tenant's ledger, which is gone too: it proves which ledger an exported copy is.
+    /// The last entry of the tenant's ledger, which is removed too. It identifies an exported copy of that ledger.
     pub ledger: LedgerHead,
 }
 
-/// Returns a tenant of which anything is stored.
+/// Returns a tenant, if anything is stored of it.
 ///
 /// # Errors
 ///
@@ -58,8 +58,8 @@ pub fn stored_tenant(store: &Store, name: &str) -> Result<TenantStore, Failure> 
     )))
 }
 
-/// Refuses to call a tenant removed of which a run has stored something since its destruction was interrupted.
-/// `is_finished` tells whether that destruction is finished now.
+/// Checks that no run has stored anything of a tenant since its destruction was interrupted. `is_finished` says
+/// whether that destruction is finished now.
 ///
 /// # Errors
 ///
@@ -78,8 +78,8 @@ pub fn check_gone(host: &Host, tenant: &TenantStore, is_finished: bool) -> Resul
     Err(Failure::new(FailureKind::DataRefused, error))
 }
 
-/// Returns the copies of a tenant's suppression list beside the key file: one for each region that the tenant was
-/// read from.
+/// Returns the copies of a tenant's suppression list beside the key file: one for each region of the tenant or its
+/// generations.
 ///
 /// # Errors
 ///
@@ -97,7 +97,7 @@ pub fn copies(engine: Engine<'_>, tenant: &TenantStore) -> Result<Vec<PathBuf>, 
     Ok(paths.filter(|path| path.exists()).collect())
 }
 
-/// Returns what stays elsewhere, a line each.
+/// Returns a line for each place that still has data of the tenant.
 pub fn remaining(engine: Engine<'_>, tenant: &TenantStore) -> Vec<String> {
     let key_file = &engine.settings.privacy.key_file;
     let mut remaining = Vec::new();
@@ -130,7 +130,7 @@ pub fn remaining(engine: Engine<'_>, tenant: &TenantStore) -> Vec<String> {
 ///
 /// # Errors
 ///
-/// The ledger cannot be written: then nothing is removed.
+/// The ledger cannot be written. Then nothing is removed.
 pub fn draft(
     host: &Host,
     tenant: &TenantStore,
@@ -162,7 +162,7 @@ pub fn draft(
 ///
 /// # Errors
 ///
-/// Something cannot be removed: the same command goes on with it.
+/// Something cannot be removed. The same command continues the removal.
 pub fn finish(
     host: &Host,
     destruction: Destruction,

@@ -8,8 +8,7 @@ use crate::host::Host;
 use crate::run::lock_tenant;
 use crate::settings::Settings;
 
-/// One tenant as the engine works for it: its settings, and the host that it runs on. Several may work side by side
-/// in one process.
+/// The engine of one tenant: its settings and its host. Several engines may work in one process.
 #[derive(Debug, Clone, Copy)]
 pub struct Engine<'a> {
     /// The settings of the tenant.
@@ -27,19 +26,19 @@ impl Engine<'_> {
         Ok(Store::open(self.settings.store.clone())?.tenant(self.settings.tenant.as_str())?)
     }
 
-    /// Takes the right to write to the tenant's part of the store.
+    /// Locks the tenant's part of the store for writing.
     ///
     /// # Errors
-    /// Another process has it, or the store cannot be used.
+    /// Another process has the lock, or the store cannot be used.
     pub fn lock(self) -> Result<RunLock, Failure> {
         lock_tenant(self.host, &self.tenant()?)
     }
 
-    /// As [`Engine::lock`], for work that ends once a stop is asked for.
+    /// As [`Engine::lock`], for work that ends once a stop is requested.
     ///
     /// # Errors
     ///
-    /// Another process has it, or the store cannot be used.
+    /// Another process has the lock, or the store cannot be used.
     pub fn lock_until(self, cancellation: &Cancellation) -> Result<RunLock, Failure> {
         lock_tenant(self.host, &self.tenant()?.with_stop(cancellation.stop_flag()))
     }

@@ -1,9 +1,9 @@
-//! Erasures and retrievals, in the order that a crash cannot harm: the subject is found, suppressed for good, taken
-//! out of everything that is stored, searched for in every byte, and certified.
+//! Erasures and retrievals. The order of an erasure is safe against crashes: find the subject, suppress it for good,
+//! remove it from everything that is stored, search every byte, certify.
 //!
-//! The list of erased people is written before anything is removed, so that a crash in between shows no one:
-//! generations that have not been through all erasures are not opened, and the next run goes on. The rules are in
-//! [`core_erasure`]; this module has what needs the ledger, the clock and the findings of rules.
+//! The list of erased people is written before anything is removed, so that a crash in between reveals no one:
+//! generations that have not been through all erasures are not opened, and the next run continues. The rules are in
+//! [`core_erasure`]; this module has the parts that need the ledger, the clock and the findings of rules.
 
 mod findings;
 mod recleansing;
@@ -39,7 +39,7 @@ pub struct Request<'a> {
     pub kind: SubjectKind,
     /// The identifiers that the operator typed, all of one and the same person or device.
     pub typed: &'a [String],
-    /// A word.
+    /// The operator's reason, a word.
     pub reason: &'a str,
     /// True if generations that cannot be read may be removed.
     pub removes_damaged: bool,
@@ -53,8 +53,8 @@ pub struct Erased {
     pub keys: BTreeSet<String>,
 }
 
-/// Finds the subject of a request. Generations that an earlier erasure has not reached are cleansed
-/// first, since they are not opened. Returns also why earlier erasures are not finished.
+/// Finds the subject of a request. Generations that an earlier erasure has not reached are cleansed first, since they
+/// could not be opened. Also returns the reasons why earlier erasures are not finished.
 pub fn subject(
     engine: Engine<'_>,
     lock: &RunLock,
@@ -66,7 +66,7 @@ pub fn subject(
     Ok((find(lock.tenant(), request.kind, request.typed, &pseudonyms)?, shortfalls))
 }
 
-/// Finds out what an erasure would take out, and which places it would leave for a person to decide.
+/// Returns what an erasure would remove, and the places that it would leave for a person to decide.
 pub fn preview(
     engine: Engine<'_>,
     lock: &RunLock,
@@ -82,7 +82,7 @@ pub fn preview(
     Ok(Search::new(subject)?.preview(lock.tenant(), audit::LOG, subject, &cleanser)?)
 }
 
-/// Records in the ledger a preview of what an erasure would take out.
+/// Records the preview of an erasure in the ledger.
 ///
 /// # Errors
 ///
@@ -104,13 +104,13 @@ pub fn record_preview(
     Ok(())
 }
 
-/// Takes everybody who was erased out of the store once more, as [`cleanse_what_came_back`] does; if generations that
-/// cannot be read are removed, as [`remove_damaged_and_cleanse`] does. The ledger has it if anybody had come back.
-/// Returns the IDs of the removed generations too.
+/// Removes erased people from the store again, by [`cleanse_what_came_back`], or by [`remove_damaged_and_cleanse`] if
+/// generations that cannot be read may be removed. The ledger records it if anyone had come back. Also returns the
+/// IDs of the removed generations.
 ///
 /// # Errors
 ///
-/// As those two.
+/// As these two functions.
 pub fn apply_suppressions(
     engine: Engine<'_>,
     lock: &RunLock,
@@ -127,8 +127,8 @@ pub fn apply_suppressions(
     Ok((removed, recleansing))
 }
 
-/// Returns the remarks about other places that have an erased person still, and when it goes there. `keys` are those of
-/// the objects that were removed.
+/// Returns remarks about other places that still have an erased person, and how it is removed there. `keys` are those
+/// of the removed objects.
 pub fn elsewhere(engine: Engine<'_>, keys: &BTreeSet<String>) -> Vec<String> {
     let (settings, program) = (engine.settings, &engine.host.program);
     let postgres = settings.postgres.iter().map(|postgres| ("postgres", postgres.settings.place()));
@@ -148,7 +148,7 @@ pub fn elsewhere(engine: Engine<'_>, keys: &BTreeSet<String>) -> Vec<String> {
     remarks
 }
 
-/// Says what a signal has left of an erasure.
+/// Returns a sentence about the state of an erasure that a signal has interrupted.
 ///
 /// # Errors
 ///
@@ -169,11 +169,11 @@ fn identifiers(subject: &Subject) -> impl Iterator<Item = (IdentifierKind, &str)
     subject.identifiers.iter().map(|(identifier_kind, text)| (*identifier_kind, text.as_str()))
 }
 
-/// Removes the generations that cannot be read, if that is wanted, and returns their IDs. Erasures that could
-/// not be finished because of them are finished then.
+/// Removes the generations that cannot be read, if the request allows it, and returns their IDs. Then finishes the
+/// erasures that these generations had kept from being finished.
 ///
 /// # Errors
-/// [`FailureKind::DataRefused`] if it is not wanted, or if the published one is among them.
+/// [`FailureKind::DataRefused`] if the request does not allow it, or if the published one is among them.
 fn remove_damaged(
     engine: Engine<'_>,
     lock: &RunLock,
@@ -198,11 +198,11 @@ fn remove_damaged(
     Err(Failure::new(FailureKind::DataRefused, error))
 }
 
-/// Erases.
+/// Erases the subject.
 ///
 /// # Errors
-/// [`FailureKind::DataRefused`] with the names of files in which something was found afterwards, or with the
-/// generations that cannot be read.
+/// [`FailureKind::DataRefused`] with the names of files in which the subject was still found, or with the generations
+/// that cannot be read.
 pub fn erase(
     engine: Engine<'_>,
     lock: &RunLock,
@@ -286,8 +286,8 @@ pub struct Lifted {
     pub shortfalls: Vec<String>,
 }
 
-/// Lifts an erasure: the next run reads the subject again. What was removed stays removed. Erasures that were
-/// interrupted are finished first.
+/// Lifts an erasure: the next run reads the subject again. Removed data stays removed. Interrupted erasures are
+/// finished first.
 ///
 /// # Errors
 ///
@@ -301,20 +301,20 @@ pub fn lift(engine: Engine<'_>, lock: &RunLock, id: &str, reason: &str) -> Resul
     if identifiers > 0 {
         let event = Event::SuppressionLifted { erasure: id, reason };
         ledger::record(engine.host, lock.tenant(), &event)?;
-        // In this order a crash in between leaves the erasure in force, and not a store that names an erasure
-        // whose subject is on no list.
+        // In this order, a crash in between leaves the erasure in force. In the other order, it could leave a store
+        // that names an erasure whose subject is on no list.
         lock.set_erasures(&erasure_ids(&list))?;
         erased_people(engine).save(lock, &list)?;
     }
     Ok(Lifted { identifiers, shortfalls })
 }
 
-/// Takes the erased people out of everything that is stored of a tenant.
+/// Removes the erased people from everything that is stored of a tenant.
 fn cleanse(host: &Host, lock: &RunLock, suppressions: &Suppressions) -> Result<Cleansed, Failure> {
     let raw_files = lock.remove_raw()?;
     let cleanser = Cleanser::new(suppressions);
-    // A generation that has not been through all erasures is what tells, after a crash, that this has to
-    // be done again: so these come last.
+    // The generations come last: after a crash, a generation that has not been through all erasures is the sign that
+    // this has to be done again.
     let findings = findings::cleanse(host, lock, suppressions)?;
     let events = cleanse_events(host, lock, &cleanser)?;
     let generations = cleanser.cleanse_generations(lock, &personal_columns)?;
@@ -330,7 +330,7 @@ fn cleanse_events(host: &Host, lock: &RunLock, cleanser: &Cleanser<'_>) -> Resul
     Ok(cleanser.cleanse_events(&mut audit::appender(lock)?, &host.program)?)
 }
 
-/// The columns of a table that relate to a person; none of a type that no step makes any more.
+/// The personal columns of a table; none for a type that no step makes any more.
 pub(crate) fn personal_columns(table: &Table) -> Vec<String> {
     if let Some(entity) = core_erasure::identifiers::entity(&table.name) {
         return run::personal_columns(entity);
@@ -345,7 +345,7 @@ pub(crate) fn personal_columns(table: &Table) -> Vec<String> {
 ///
 /// # Errors
 ///
-/// [`FailureKind::DataRefused`] if the published one is among them: then none is removed.
+/// [`FailureKind::DataRefused`] if the published one is among them. Then none is removed.
 fn remove_generations(
     host: &Host,
     lock: &RunLock,
@@ -360,7 +360,7 @@ fn remove_generations(
     Ok(damaged.iter().map(|generation| generation.id.to_string()).collect())
 }
 
-/// Collects everything that is known of a subject, for an answer to a request for access.
+/// Collects everything that is stored about a subject, for an answer to a request for access.
 ///
 /// # Errors
 ///

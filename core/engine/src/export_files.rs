@@ -1,4 +1,4 @@
-//! Files that something else has written, such as Nexthink's data exporter: which of them is read in place of an
+//! Files that another program has written, such as Nexthink's data exporter: chooses those to read in place of an
 //! export.
 
 use std::fmt;
@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The path of a file with at most one `*`, in its name, that stands for any text.
+/// The path of a file, whose name may contain one `*` for any text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePattern {
     folder: PathBuf,
@@ -15,7 +15,7 @@ pub struct FilePattern {
     after: Option<String>,
 }
 
-/// A file that a pattern stands for. The one that was changed last is the greatest.
+/// A file that matches a pattern. The file that was changed last is the greatest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExportFile {
     /// The time of its last change.
@@ -25,10 +25,10 @@ pub struct ExportFile {
 }
 
 impl FilePattern {
-    /// Reads a path.
+    /// Parses a path.
     ///
     /// # Errors
-    /// The path names no file, or its name has a second `*`, or its folder has one.
+    /// The path names no file, its name has a second `*`, or its folder has one.
     pub fn parse(path: &Path) -> Result<Self, &'static str> {
         let name = path.file_name().and_then(|name| name.to_str());
         let name = name.ok_or("must end with the name of a file")?;
@@ -44,11 +44,11 @@ impl FilePattern {
         Ok(Self { folder, before: before.to_owned(), after })
     }
 
-    /// Returns the file that was changed last among those that the pattern stands for; of several, the one whose
-    /// name comes last.
+    /// Returns the file that was changed last among those that match the pattern; of several, the one whose name
+    /// comes last.
     ///
     /// # Errors
-    /// The folder cannot be listed. A folder that is not there has no files.
+    /// The folder cannot be listed. A missing folder has no files.
     pub fn newest(&self) -> io::Result<Option<ExportFile>> {
         let entries = match std::fs::read_dir(&self.folder) {
             Ok(entries) => entries,
@@ -61,7 +61,7 @@ impl FilePattern {
             if !entry.file_name().to_str().is_some_and(|name| self.has(name)) {
                 continue;
             }
-            // A link leads to the file that it names.
+            // Links are followed.
             let metadata = std::fs::metadata(entry.path())?;
             if !metadata.is_file() {
                 continue;
@@ -72,7 +72,7 @@ impl FilePattern {
         Ok(newest)
     }
 
-    /// Returns whether the pattern stands for a name.
+    /// Returns true if a name matches the pattern.
     fn has(&self, name: &str) -> bool {
         match &self.after {
             None => name == self.before,

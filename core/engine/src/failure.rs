@@ -1,4 +1,4 @@
-//! The ends of work, in kinds that a caller can decide by.
+//! The endings of work, in kinds that a caller can decide by.
 
 use std::{fmt, io};
 
@@ -11,9 +11,9 @@ use core_store::{PublishingFailure, StoreError};
 /// The end of a piece of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// Everything that was to be done is done.
+    /// Everything is done.
     Complete,
-    /// Something was published, but not all that was wanted.
+    /// Something was published, but not everything that was wanted.
     Partial,
     /// It failed.
     Failed(FailureKind),
@@ -24,19 +24,19 @@ pub enum Ending {
 pub enum FailureKind {
     /// This program or this machine failed.
     Internal,
-    /// The settings, or what was asked for, cannot be used.
+    /// The settings or the request cannot be used.
     Configuration,
     /// The credentials were refused.
     Credentials,
     /// The source cannot be reached; try later.
     Unreachable,
-    /// Data was refused: nothing was published, or what is stored is damaged.
+    /// Data was refused: nothing was published, or stored data is damaged.
     DataRefused,
-    /// A destination failed; what was published is safe.
+    /// A destination failed; the published generation is safe.
     DestinationFailed,
     /// Another process holds the lock.
     Locked,
-    /// Not now: the source or the destination asks to wait.
+    /// The source or the destination asked to wait.
     Deferred,
     /// The caller asked to stop.
     Stopped(StopReason),
@@ -47,11 +47,11 @@ pub enum FailureKind {
 pub enum StopReason {
     /// A person interrupted it.
     Interrupted,
-    /// The system is to end the process.
+    /// The system asked the process to end.
     Terminated,
 }
 
-/// A failure: its kind, and an error whose chain says what happened, why, and what to do.
+/// A failure: its kind, and an error chain that says what happened, why, and what to do.
 #[derive(Debug)]
 pub struct Failure {
     /// The kind.
@@ -66,12 +66,12 @@ impl Failure {
         Self { kind, error: error.into() }
     }
 
-    /// A failure of the settings or of what was asked for.
+    /// A failure because of the settings or the request.
     pub fn configuration(message: impl fmt::Display + fmt::Debug + Send + Sync + 'static) -> Self {
         Self { kind: FailureKind::Configuration, error: anyhow::Error::msg(message) }
     }
 
-    /// The failure that a panic stands for. What the panic says stays unsaid, since it may show a cell.
+    /// The failure for a panic. It does not repeat the panic's message, which may show a cell.
     pub fn defect() -> Self {
         anyhow::anyhow!("the program has a defect and stopped; please report this").into()
     }
@@ -132,7 +132,7 @@ impl From<ErasureError> for Failure {
     fn from(error: ErasureError) -> Self {
         let kind = match error {
             ErasureError::Store(error) => return error.into(),
-            // A disk that fails is no wrong setting.
+            // A failing disk is not a wrong setting.
             ErasureError::ListCopy(ref error) if !is_wrong_place(error.source.kind()) => {
                 FailureKind::Internal
             }
@@ -182,8 +182,8 @@ pub(crate) fn joined<T>(result: Result<T, tokio::task::JoinError>) -> Result<T, 
     result.map_err(|_| Failure::defect())
 }
 
-/// Returns the failure to lock a store or to tidy it up. A place that is missing, forbidden or no folder is
-/// configured wrong; a full disk and one that fails are not.
+/// Returns the failure to lock a store or to clean it up. If a place is missing, forbidden or not a folder, the
+/// configuration is wrong; a full or failing disk is an internal failure.
 pub(crate) fn failure_of_place(error: StoreError) -> Failure {
     let is_wrong = match &error {
         StoreError::Io { source, .. } => is_wrong_place(source.kind()),
@@ -232,7 +232,7 @@ mod tests {
         }
     }
 
-    /// The error with a number that every Unix gives it.
+    /// The system error with this number, which is the same on every Unix.
     fn libc_error(number: i32) -> io::Error {
         io::Error::from_raw_os_error(number)
     }

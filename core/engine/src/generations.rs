@@ -1,11 +1,11 @@
-//! The kept generations of a tenant, for people and programs: what they have, and whether they are whole.
+//! The kept generations of a tenant, for people and programs: their content, and whether they are damaged.
 
 use core_store::{HistoryEntry, Manifest, Outcome, StoreError, TableKind, TenantStore};
 use serde_json::{Value, json};
 
 use crate::audit::LOG;
 
-/// A kept generation, and the files that are damaged at first sight.
+/// A kept generation, with its files that are obviously damaged.
 #[derive(Debug)]
 pub struct KeptGeneration {
     entry: HistoryEntry,
@@ -70,7 +70,7 @@ impl KeptGeneration {
         }
     }
 
-    /// Returns the outcome of a generation, or that it is damaged.
+    /// Returns the outcome of a generation, or a word that it is damaged.
     fn state(&self, manifest: &Manifest) -> String {
         match self.damage.as_slice() {
             [] => outcome(manifest).to_owned(),
@@ -82,11 +82,11 @@ impl KeptGeneration {
     }
 }
 
-/// A generation or event log whose every file was compared with its checksum.
+/// A generation or event log of which every file was compared with its checksum.
 #[derive(Debug)]
 pub struct VerifiedPart {
     name: String,
-    /// The findings; empty if it is whole.
+    /// The damage that was found; empty if there is none.
     findings: Vec<String>,
 }
 
@@ -109,7 +109,7 @@ pub fn verify(tenant: &TenantStore) -> Result<Vec<VerifiedPart>, StoreError> {
     Ok(parts)
 }
 
-/// Returns what to do about damaged parts; nothing if all are whole.
+/// Returns a text about damaged parts and their fix; nothing if none is damaged.
 pub fn damage_text(parts: &[VerifiedPart]) -> Option<String> {
     let damaged = parts.iter().filter(|part| !part.findings.is_empty()).count();
     (damaged > 0).then(|| {

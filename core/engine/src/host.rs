@@ -1,4 +1,4 @@
-//! The outside world of the engine: the clock, randomness, and the process that it runs in.
+//! The engine's interface to the outside: the clock, randomness, and the process that it runs in.
 
 use std::fmt;
 use std::io;
@@ -21,11 +21,11 @@ pub struct Host {
     pub random: RandomSource,
     /// The number of threads that can work at the same time.
     pub processors: usize,
-    /// The process, as whoever finds a lock taken is told: `process 17`.
+    /// The process, for messages of processes that find a lock taken: `process 17`.
     pub process: String,
-    /// Who runs it, for the ledger.
+    /// The user who runs the process, for the ledger.
     pub user: String,
-    /// The words that start the program, for messages that say what to do.
+    /// The command that starts the program, for messages that say what to do.
     pub program: String,
     /// The code with which the process ends, for reports and the ledger. The engine decides nothing by it.
     pub exit_code: fn(Ending) -> u8,
@@ -45,7 +45,7 @@ impl Host {
     /// Returns a random number.
     ///
     /// # Errors
-    /// The system has none to give.
+    /// The system has no random numbers.
     pub fn random(&self) -> anyhow::Result<u64> {
         let mut bytes = [0; 8];
         self.fill_random(&mut bytes)?;
@@ -55,7 +55,7 @@ impl Host {
     /// Fills a buffer with random bytes.
     ///
     /// # Errors
-    /// The system has none to give.
+    /// The system has no random numbers.
     pub fn fill_random(&self, buffer: &mut [u8]) -> anyhow::Result<()> {
         (self.random)(buffer).context("the system gives no random numbers")
     }
@@ -63,13 +63,13 @@ impl Host {
     /// Returns a new identifier, which sorts by time.
     ///
     /// # Errors
-    /// The system has no random numbers to give.
+    /// The system has no random numbers.
     pub fn new_id(&self, now: Moment) -> anyhow::Result<String> {
         let random = u128::from(self.random()?) << 64 | u128::from(self.random()?);
         Ok(ulid::Ulid::from_parts(now.0, random).to_string())
     }
 
-    /// Returns who takes a lock, for whoever finds it taken.
+    /// Returns the owner text of a lock, for processes that find it taken.
     pub fn lock_owner(&self) -> String {
         format!("{}, since {}", self.process, self.now().to_rfc3339())
     }

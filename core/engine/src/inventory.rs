@@ -1,4 +1,5 @@
-//! Every declared column with what a profile does to it, and the properties that are read from it.
+//! The inventory: every declared column, the action of a profile on it, and the properties that are
+//! read from it.
 
 use core_model::column::Column;
 use core_model::step::Step;

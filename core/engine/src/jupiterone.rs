@@ -1,4 +1,4 @@
-//! JupiterOne by the settings of a tenant.
+//! Makes the destination JupiterOne from the settings of a tenant.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::run::RunState;
 use crate::run::report::StepOutcome;
 use crate::settings::JupiterOne;
 
-/// The rules of deliveries by the settings.
+/// The rules of deliveries, from the settings.
 pub fn rules(engine: Engine<'_>, jupiterone: &JupiterOne) -> DeliveryRules {
     let tags = || {
         let tags = engine.settings.tags().into_iter();
@@ -33,13 +33,13 @@ pub fn rules(engine: Engine<'_>, jupiterone: &JupiterOne) -> DeliveryRules {
     }
 }
 
-/// Finds out whether the destination is the right one and takes the key, before an export is paid for. `patience` is
-/// the longest wait for an answer. Returns why it cannot be reached now: that is no reason not to fetch, since the
-/// delivery may be made up for.
+/// Checks, before an export is paid for, that the destination is the right one and accepts the key. `patience` is the
+/// longest wait for an answer. Returns the reason if it cannot be reached now; the run can go on, since the delivery
+/// can be repeated later.
 ///
 /// # Errors
 ///
-/// It is another destination than that of the last delivery, or it refuses the key.
+/// The destination is not that of the last delivery, or it refuses the key.
 pub async fn probe(
     engine: Engine<'_>,
     jupiterone: &JupiterOne,
@@ -60,14 +60,14 @@ pub async fn probe(
     }
 }
 
-/// Returns how each step of a generation has ended, in JupiterOne's words. An extra that made nothing is left out.
+/// Returns the outcome of each step of a generation, in JupiterOne's terms. An extra that made nothing is left out.
 pub fn step_results(generation: &Generation) -> Vec<StepResult> {
     let ended_steps = RunState::read(generation).steps;
     let tables = &generation.manifest().tables;
     let was_made =
         |step: &Step| tables.iter().any(|table| step.type_names().any(|of| of == table.name));
     let steps = Step::generation_steps().into_iter();
-    // An extra that is off is nothing to tell of.
+    // A disabled extra is not reported.
     let steps = steps.filter(|step| !step.is_extra() || was_made(step)).map(|step| {
         let ended = ended_steps.iter().find(|state| state.id == step.id);
         let status = match ended.map(|state| state.outcome) {
@@ -81,7 +81,7 @@ pub fn step_results(generation: &Generation) -> Vec<StepResult> {
     steps.collect()
 }
 
-/// The destination by the settings.
+/// Makes the destination from the settings.
 ///
 /// # Errors
 ///
@@ -94,7 +94,7 @@ pub fn destination(
     Ok(core_jupiterone::JupiterOne::new(rules(engine, jupiterone), client))
 }
 
-/// The client for the configured account; `adjust` sets other bounds than the usual ones.
+/// Makes the client for the configured account; `adjust` may change the default limits.
 ///
 /// # Errors
 ///

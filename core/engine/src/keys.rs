@@ -12,7 +12,7 @@ use crate::privacy;
 ///
 /// # Errors
 ///
-/// There is a key file, or it, the ledger or randomness cannot be had.
+/// There is a key file already, or the key file or the ledger cannot be written, or the system has no random numbers.
 pub fn create(engine: Engine<'_>) -> Result<String, Failure> {
     let file = privacy::key_file(engine).lock()?;
     if file.exists() {
@@ -31,11 +31,11 @@ pub fn create(engine: Engine<'_>) -> Result<String, Failure> {
     Ok(keys.active_id().to_owned())
 }
 
-/// Adds a key, which is active from then on. Returns its ID.
+/// Adds a key and makes it the active one. Returns its ID.
 ///
 /// # Errors
 ///
-/// The key file, the ledger or randomness cannot be had.
+/// The key file or the ledger cannot be written, or the system has no random numbers.
 pub fn rotate(engine: Engine<'_>) -> Result<String, Failure> {
     let file = privacy::key_file(engine).lock()?;
     let mut keys = file.load()?;
@@ -52,7 +52,7 @@ pub fn rotate(engine: Engine<'_>) -> Result<String, Failure> {
 /// # Errors
 ///
 /// There is no such key, it is the active one, or the published generation has pseudonyms of it; or the key file or
-/// the ledger cannot be had.
+/// the ledger cannot be written.
 pub fn retire(engine: Engine<'_>, id: &str) -> Result<(), Failure> {
     let file = privacy::key_file(engine).lock()?;
     let mut keys = file.load()?;

@@ -1,5 +1,5 @@
-//! The record of all that this program does with a tenant's data, in the ledger of its store: runs, deliveries,
-//! reads, removals. Never what was read.
+//! Records everything that this program does with a tenant's data in the ledger of its store: runs, deliveries,
+//! reads, removals. It never records the data itself.
 
 pub mod report;
 pub mod runs;
@@ -15,27 +15,27 @@ use serde_json::{Map, Value};
 use crate::audit;
 use crate::host::Host;
 
-/// One thing that was done. The names of the variants and fields are those of the ledger.
+/// One action. The names of the variants and fields are those of the ledger.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Event<'a> {
-    /// A run begins; one that has no end was killed.
+    /// A run begins. A run without an end was killed.
     RunStarted {
-        /// The steps that were asked for; all if empty.
+        /// The requested steps; all if empty.
         steps: &'a [String],
     },
     /// A run has ended.
     RunEnded {
-        /// Nothing if it ended before it had one.
+        /// The ID of the run; none if it ended before it had one.
         run: Option<&'a str>,
-        /// The generation that it has published.
+        /// The generation that it published, if any.
         generation: Option<String>,
         /// The number of exports that it has started.
         exports: u32,
         /// The code with which the process ended.
         exit_code: u8,
     },
-    /// A delivery begins; one that has no end was killed.
+    /// A delivery begins. A delivery without an end was killed.
     DeliveryStarted {
         /// The destination.
         destination: &'a str,
@@ -50,63 +50,63 @@ pub enum Event<'a> {
         destination: &'a str,
         /// The generation.
         generation: &'a str,
-        /// The job, unless nothing had changed or it failed.
+        /// The job; none if nothing had changed or the delivery failed.
         job: Option<String>,
         /// The code with which the process ended.
         exit_code: u8,
     },
-    /// Somebody asks a generation in SQL.
+    /// A user queries a generation.
     Query {
         /// The generation.
         generation: &'a str,
-        /// The HMAC of the query's text, which may name a person; nothing where there is no key.
+        /// The HMAC of the query's text, which may name a person; none without a key.
         #[serde(skip_serializing_if = "Option::is_none")]
         query: Option<String>,
     },
-    /// Somebody looks at single entities of a generation.
+    /// A user reads single entities of a generation.
     GraphRead {
         /// The command: `show`, `neighbors`, `path` or `search`.
         verb: &'a str,
         /// The generation.
         generation: &'a str,
-        /// The HMAC of what was asked for; nothing where there is no key.
+        /// The HMAC of the requested text; none without a key.
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<String>,
     },
-    /// An assistant calls a tool that shows data. The read that follows has an entry of its own.
+    /// An assistant calls a tool that shows data. The read itself has another entry.
     McpCall {
         /// The name of the tool.
         tool: &'a str,
-        /// The name that the client gives itself.
+        /// The client's own name.
         client: &'a str,
         /// True if personal columns are shown.
         personal: bool,
     },
-    /// The software of a generation is compared with files of the user.
+    /// A user compares the software of a generation with files.
     SoftwareReport {
         /// `eol` or `advisories`.
         report: &'a str,
         /// The generation.
         generation: &'a str,
     },
-    /// Two generations are compared.
+    /// A user compares two generations.
     Diff {
         /// The older generation.
         before: &'a str,
         /// The newer one.
         after: &'a str,
     },
-    /// A user of the explorer asks a generation in SQL or J1QL.
+    /// A user of the explorer queries a generation in SQL or J1QL.
     ExplorerQuery {
         /// The generation.
         generation: &'a str,
-        /// The HMAC of the query's text, which may name a person; nothing where there is no key.
+        /// The HMAC of the query's text, which may name a person; none without a key.
         #[serde(skip_serializing_if = "Option::is_none")]
         query: Option<String>,
         /// The name of the user's token, or `browser`.
         user: &'a str,
     },
-    /// A user of the explorer looks at something with personal data.
+    /// A user of the explorer opens a view with personal data.
     ExplorerRead {
         /// The page.
         view: &'a str,
@@ -115,12 +115,12 @@ pub enum Event<'a> {
         /// The generation.
         generation: Option<&'a str>,
     },
-    /// Somebody reads the events of the audit trail.
+    /// A user reads the events of the audit trail.
     AuditRead {
-        /// `tail`, or the ready question.
+        /// `tail`, or the name of the report.
         question: &'a str,
     },
-    /// Somebody reads findings.
+    /// A user reads findings.
     FindingsRead {
         /// `list`, `show` or `history`.
         what: &'a str,
@@ -132,17 +132,17 @@ pub enum Event<'a> {
         /// The number of messages.
         messages: usize,
     },
-    /// Somebody takes findings on, gives them back, or silences them.
+    /// A user acknowledges findings, withdraws that, or silences them.
     FindingsChanged {
         /// The action.
         action: &'a str,
-        /// The number of findings that it is about.
+        /// The number of findings.
         findings: usize,
         /// The user of the explorer who did it: the name of a token, or `browser`.
         #[serde(skip_serializing_if = "Option::is_none")]
         user: Option<&'a str>,
     },
-    /// Somebody has a part of the audit trail read again.
+    /// A user has a part of the audit trail read again.
     Backfill {
         /// The log that is read again.
         source: &'a str,
@@ -157,74 +157,74 @@ pub enum Event<'a> {
         /// The code with which the process ended.
         exit_code: u8,
     },
-    /// Somebody writes a generation as a folder.
+    /// A user exports a generation as a folder.
     Export {
         /// The destination that reads the folder.
         destination: &'a str,
         /// The generation.
         generation: &'a str,
     },
-    /// Somebody writes all that is stored as a folder.
+    /// A user exports everything that is stored as a folder.
     DataReturn {
         /// The number of generations.
         generations: usize,
     },
-    /// Somebody copies all that is stored to another place.
+    /// A user copies everything that is stored to another place.
     StoreCopied {
         /// The place, without credentials.
         to: &'a str,
-        /// The number of days for which that place keeps what is deleted there.
+        /// The number of days for which that place keeps deleted objects.
         #[serde(skip_serializing_if = "Option::is_none")]
         deleted_objects_kept_days: Option<u32>,
     },
-    /// Somebody removes all that is stored, this ledger too.
+    /// A user removes everything that is stored, including this ledger.
     Destruction {
         /// The ID of the destruction.
         destruction: &'a str,
         /// The number of files.
         files: u64,
     },
-    /// A key is made, rotated in or retired.
+    /// A key is created, activated or retired.
     Key {
         /// The action on the key.
         action: &'a str,
-        /// Its id, which tells nothing of it.
+        /// Its ID, which reveals nothing about the key.
         key: &'a str,
     },
-    /// Somebody or something was erased.
+    /// A person or device was erased.
     Erasure {
         /// The ID of the erasure.
         erasure: &'a str,
         /// `user` or `device`.
         kind: &'a str,
-        /// The operator's word.
+        /// The operator's reason, a word.
         reason: &'a str,
         /// The number of removed rows.
         rows: u64,
         /// The number of removed events.
         events: u64,
-        /// In how many places there was something afterwards; 0 unless it failed.
+        /// The number of places in which something was still found; 0 unless the erasure failed.
         found_afterwards: usize,
     },
-    /// Somebody looks at what an erasure would take out, or at the places that it would leave to be decided.
+    /// A user previews an erasure.
     ErasurePreview {
         /// `user` or `device`.
         kind: &'a str,
-        /// The number of rows that it would take out.
+        /// The number of rows that it would remove.
         rows: u64,
         /// The number of texts that it would empty.
         texts: u64,
-        /// The number of events that it would take out.
+        /// The number of events that it would remove.
         events: u64,
         /// The number of rows that may name the subject.
         possible: u64,
     },
-    /// A generation that cannot be read is removed, since no one can be erased from it.
+    /// A generation is removed because it cannot be read, so no one can be erased from it.
     DamageRemoved {
         /// The generation.
         generation: &'a str,
     },
-    /// A generation that a killed run has made and not published is removed.
+    /// A generation is removed that a killed run has made and not published.
     UnpublishedRemoved {
         /// The generation.
         generation: &'a str,
@@ -236,9 +236,9 @@ pub enum Event<'a> {
         /// The operator's reason.
         reason: &'a str,
     },
-    /// An older store was put back, and what had come back with it was taken out again.
+    /// An older store was restored, and the erased people in it were removed again.
     SuppressionsApplied {},
-    /// Everything that is known of a person or device is shown.
+    /// Everything that is stored about a person or device is shown.
     Retrieval {
         /// `user` or `device`.
         kind: &'a str,
@@ -249,9 +249,9 @@ pub enum Event<'a> {
     },
     /// Retention is about to remove something.
     Retention {
-        /// The number of each kind.
+        /// The number of items of each kind.
         removed: Map<String, Value>,
-        /// True if the clock was declared right although it had jumped.
+        /// True if the operator declared the clock right although it had jumped.
         clock_accepted: bool,
     },
 }
@@ -268,13 +268,13 @@ pub fn record(
     tenant.ledger().append(&entry(host, event))
 }
 
-/// Removes what was kept long enough, events too. Returns the items and the number of events.
+/// Removes everything past its retention period, events too. Returns the items and the number of events.
 ///
-/// The ledger has its entry before anything is removed: after a crash it may name what is still there and goes
-/// next time, but nothing is gone without an entry.
+/// The ledger gets its entry before anything is removed. After a crash, it may name items that still exist and are
+/// removed next time, but nothing is removed without an entry.
 ///
 /// # Errors
-/// [`StoreError::Io`]: nothing is removed if the ledger cannot be written.
+/// [`StoreError::Io`]. Nothing is removed if the ledger cannot be written.
 pub fn retain(
     host: &Host,
     lock: &RunLock,

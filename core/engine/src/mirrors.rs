@@ -1,5 +1,5 @@
-//! Destinations that have the tables of a generation as they are, by the settings of a tenant, and what is remembered
-//! of the last delivery to each destination.
+//! Makes the mirrors, which hold the tables of a generation as they are, from the settings of a tenant, and reads the
+//! records of the last deliveries.
 
 use std::collections::BTreeSet;
 
@@ -58,13 +58,13 @@ pub fn rules(engine: Engine<'_>, name: &'static str, place: String) -> MirrorRul
     MirrorRules { name, place, skipped_types, may_be_erased, personal_columns, program }
 }
 
-/// The generations that the next deliveries may compare with, which must be kept until then.
+/// Returns the generations that the next deliveries compare with, which must be kept until then.
 pub fn compared_with(tenant: &TenantStore) -> Vec<GenerationId> {
     let mirrored = MIRRORS.iter().flat_map(|name| mirror::compared_with(tenant, name));
     core_jupiterone::compared_with(tenant).into_iter().chain(mirrored).collect()
 }
 
-/// The ledger's heads when deliveries were last written down, which the ledger must still hold.
+/// Returns the ledger heads in the records of deliveries, which the ledger must still contain.
 ///
 /// # Errors
 ///
@@ -77,13 +77,13 @@ pub fn known_ledger_heads(tenant: &TenantStore) -> Result<Vec<LedgerHead>, Failu
     Ok(heads)
 }
 
-/// Returns the mirrors that something was delivered to, each with the place.
+/// Returns the mirrors that have received a delivery, each with its place.
 pub fn places(tenant: &TenantStore) -> Vec<(&'static str, String)> {
     let place = |name| mirror::last_place(tenant, name).map(|place| (name, place));
     MIRRORS.into_iter().filter_map(place).collect()
 }
 
-/// Returns the types of the steps that were not to run.
+/// Returns the types of the steps that did not have to run.
 fn skipped_types(generation: &Generation) -> BTreeSet<String> {
     let states = RunState::read(generation).steps;
     let is_skipped = |step: &&&Step| {

@@ -13,13 +13,14 @@ impl Moment {
         Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// Returns the moment as a timestamp; the last there is for one beyond the calendar.
+    /// Returns the moment as a timestamp, or the last possible timestamp if it is beyond the
+    /// calendar.
     pub fn to_timestamp(self) -> jiff::Timestamp {
         let milliseconds = i64::try_from(self.0).unwrap_or(i64::MAX);
         jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(jiff::Timestamp::MAX)
     }
 
-    /// Returns the moment as RFC 3339 writes it, to the second.
+    /// Returns the moment in RFC 3339, to the second.
     pub fn to_rfc3339(self) -> String {
         let milliseconds = i64::try_from(self.0).unwrap_or(i64::MAX);
         let moment = jiff::Timestamp::from_millisecond(milliseconds);

@@ -1,4 +1,4 @@
-//! The privacy of a run and of events: what the settings do for the people in their rows.
+//! The effect of the privacy settings on a run and on events.
 
 use core_audit::EventRedactor;
 use core_erasure::key_file::KeyFile;
@@ -19,20 +19,21 @@ use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 use crate::host::Host;
 
-/// The privacy of one run.
+/// The privacy settings of one run.
 pub struct RunPrivacy {
-    /// Nothing if every declared value is kept and no one is suppressed.
+    /// The redaction; none if every declared value is kept and no one is suppressed.
     pub protection: Option<Protection>,
     /// The mark in the manifest of the generation.
     pub mark: PrivacyMark,
 }
 
-/// The name of a tenant in the derivation of keys: a tenant of the same name elsewhere is another one.
+/// Returns the name of a tenant for the derivation of keys, with its region: a tenant of the same name in another
+/// region is a different one.
 pub fn tenant_name(engine: Engine<'_>) -> String {
     erased_people(engine).tenant_name()
 }
 
-/// Returns the privacy of a run under these settings.
+/// Returns the redaction of a run, and the mark for its generation.
 pub fn of_run(engine: Engine<'_>, tenant: &TenantStore) -> Result<RunPrivacy, Failure> {
     let policy = engine.settings.privacy.policy.clone();
     let list = all_suppressions(engine, tenant)?;
@@ -59,7 +60,7 @@ pub fn of_run(engine: Engine<'_>, tenant: &TenantStore) -> Result<RunPrivacy, Fa
     Ok(RunPrivacy { protection: protection.map_err(refused)?, mark })
 }
 
-/// Returns the redaction of the audit trail's events, if they are not kept as they are, and the mark beside them.
+/// Returns the redaction of the audit trail's events, if they are not kept as they are, and their mark.
 pub fn of_events(engine: Engine<'_>) -> Result<(Option<EventRedactor>, PrivacyMark), Failure> {
     let policy = &engine.settings.privacy.policy;
     let keeps_names = engine.settings.audit.as_ref().is_some_and(|audit| audit.clear_names);
@@ -80,13 +81,12 @@ pub fn of_events(engine: Engine<'_>) -> Result<(Option<EventRedactor>, PrivacyMa
     Ok((Some(EventRedactor::new(policy.clone(), pseudonyms)), mark))
 }
 
-/// Returns whether a generation shows people as a mark says, so that its objects may be carried over.
+/// Returns true if a generation has the privacy settings of a mark, so that its objects may be carried over.
 pub fn is_like(previous: &Generation, mark: &PrivacyMark) -> bool {
     previous.manifest().privacy.as_ref().unwrap_or(&PrivacyMark::default()) == mark
 }
 
-/// Refuses a run that could not replace everything: objects that show people in two ways must never
-/// be in one generation.
+/// Refuses a run that could not replace everything: a generation must never mix objects of two privacy settings.
 pub fn check_replaces_all(previous: &Generation, plan: &Plan) -> Result<(), Failure> {
     let skipped = plan.steps().iter().filter(|planned| !planned.runs()).map(|planned| planned.step);
     let has_rows = |name: &&str| {
@@ -107,7 +107,7 @@ pub fn check_replaces_all(previous: &Generation, plan: &Plan) -> Result<(), Fail
     Ok(())
 }
 
-/// Returns what stands for a text in the ledger; nothing where there are no keys.
+/// Returns the HMAC of a text for the ledger; nothing if there are no keys.
 ///
 /// # Errors
 /// The keys cannot be read.
@@ -119,7 +119,7 @@ pub fn ledger_token(engine: Engine<'_>, text: &str) -> Result<Option<String>, Fa
     Ok(Some(pseudonym::ledger_token(&keys, &tenant_name(engine), text)))
 }
 
-/// Returns what a profile does to the columns of the linked steps.
+/// Returns the actions of a profile on the columns of the linked steps.
 ///
 /// # Errors
 /// The columns whose override cannot be used, each with the reason.
@@ -154,11 +154,11 @@ pub fn load_keys(engine: Engine<'_>) -> Result<KeyRing, Failure> {
     Ok(key_file(engine).load()?)
 }
 
-/// The list of erased people; nothing if no one was ever erased.
+/// Reads the list of erased people; nothing if no one was ever erased.
 ///
 /// # Errors
 ///
-/// [`FailureKind::DataRefused`] if there is no list though the store names erasures.
+/// [`FailureKind::DataRefused`] if there is no list although the store names erasures.
 pub fn all_suppressions(
     engine: Engine<'_>,
     tenant: &TenantStore,
@@ -166,7 +166,7 @@ pub fn all_suppressions(
     Ok(erased_people(engine).read(tenant)?)
 }
 
-/// Makes the matcher of the erased people, to find them in a text. Needs the keys only if someone was erased.
+/// Makes the matcher that finds erased people. It needs the keys only if someone was erased.
 ///
 /// # Errors
 ///
@@ -176,14 +176,14 @@ pub fn suppressions(engine: Engine<'_>, tenant: &TenantStore) -> Result<Suppress
     Ok(erased_people(engine).matcher(list.as_ref(), &reusable_from(engine.host))?)
 }
 
-/// The time after which a reusable identifier must have been suppressed to count now, RFC 3339.
+/// The time after which a reusable identifier must have been suppressed to be effective now, RFC 3339.
 pub fn reusable_from(host: &Host) -> String {
     let hours = i64::from(REUSABLE_DAYS) * 24;
     let from = host.now().to_timestamp().checked_sub(jiff::SignedDuration::from_hours(hours));
     from.map_or_else(|_| String::new(), |time| format!("{time:.0}"))
 }
 
-/// Refuses a store that is older than its list of erased people: it may hold one of them.
+/// Refuses a store that is older than its list of erased people, since it may contain one of them.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! The record of processing, in the fields of article 30 of the GDPR: what is processed, for what, who gets it, how
-//! long it is kept. People write purposes and contacts; the rest derives from the settings and the store.
+//! The record of processing, with the fields of article 30 of the GDPR: data, purposes, recipients, retention. People
+//! write purposes and contacts; the rest derives from the settings and the store.
 
 mod markdown;
 
@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::settings::Settings;
 
-/// The beginning and the end of a host of JupiterOne: `api.eu.jupiterone.io`.
+/// The prefix and the suffix of a host of JupiterOne: `api.eu.jupiterone.io`.
 const JUPITERONE_HOST: (&str, &str) = ("api.", ".jupiterone.io");
 
 /// The measures of this program, which no setting turns off.
@@ -28,7 +28,7 @@ const OWN_MEASURES: [&str; 6] = [
     "runs, deliveries, reads and removals are in a ledger whose changes are found",
 ];
 
-/// The part of the record that only people know.
+/// The part of the record that people write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WrittenPart {
     /// Name and contact of the controller.
@@ -37,11 +37,11 @@ pub struct WrittenPart {
     pub officer: Option<String>,
     /// The purposes of the processing.
     pub purposes: Vec<String>,
-    /// The ground on which it is lawful.
+    /// The legal basis.
     pub legal_basis: Option<String>,
-    /// Whom the data is about; employees if nothing is named.
+    /// The data subjects; employees if none are named.
     pub subjects: Vec<String>,
-    /// Technical and organisational measures besides those of the program.
+    /// Technical and organisational measures, besides those of the program.
     pub measures: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ pub struct WrittenPart {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// When it was printed, RFC 3339.
+    /// The time of printing, RFC 3339.
     pub printed_at: String,
     /// The controller.
     pub controller: Option<String>,
@@ -57,17 +57,17 @@ pub struct Record {
     pub officer: Option<String>,
     /// The purposes.
     pub purposes: Vec<String>,
-    /// The legal ground.
+    /// The legal basis.
     pub legal_basis: Option<String>,
-    /// Whom the data is about.
+    /// The data subjects.
     pub subjects: Vec<String>,
-    /// Where it comes from.
+    /// The tenant that the data comes from.
     pub tenant: String,
     /// Its region.
     pub region: String,
-    /// The privacy profile, which says how much of people is kept.
+    /// The privacy profile.
     pub profile: &'static str,
-    /// Columns that the configuration treats otherwise than the profile does, with what happens to them.
+    /// The columns for which the configuration overrides the profile, with the action.
     pub columns: BTreeMap<String, &'static str>,
     /// The ID of the key of the pseudonyms in the published generation; none without pseudonyms.
     pub key: Option<String>,
@@ -77,7 +77,7 @@ pub struct Record {
     pub categories: Vec<Category>,
     /// The destinations.
     pub recipients: Vec<Recipient>,
-    /// The warning about data that leaves its region, if it does.
+    /// The warning about data that leaves its region, if any does.
     pub transfer_warning: Option<String>,
     /// The retention of each kind of data.
     pub retention: Vec<Kept>,
@@ -94,13 +94,13 @@ pub struct Category {
     pub type_name: &'static str,
     /// Properties that name a person.
     pub direct: Vec<&'static str>,
-    /// Properties that point at one together with other data.
+    /// Properties that identify a person together with other data.
     pub indirect: Vec<&'static str>,
     /// The number of objects in the published generation.
     pub objects: Option<u64>,
 }
 
-/// Who gets the data.
+/// A recipient of the data.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recipient {
@@ -110,7 +110,7 @@ pub struct Recipient {
     pub host: String,
     /// The account there.
     pub account: String,
-    /// Where it lies, if its host says so.
+    /// Its region, if its host names it.
     pub region: Option<String>,
 }
 
@@ -153,14 +153,14 @@ impl Record {
         }
     }
 
-    /// Returns the record as a page of Markdown, which names what the configuration does not say as missing.
+    /// Returns the record as a page of Markdown, which marks facts that the configuration lacks as missing.
     pub fn to_markdown(&self) -> String {
         markdown::page(self)
     }
 }
 
-/// Returns a warning about data of the tenant that a destination takes out of its region; nothing if it stays there,
-/// or if the host does not tell its region.
+/// Returns a warning if a destination takes the tenant's data out of its region; nothing if the data stays there, or
+/// if the host does not name its region.
 pub fn transfer_warning(settings: &Settings) -> Option<String> {
     let region = settings.region.as_str();
     let elsewhere = recipients(settings).into_iter().find_map(|recipient| {
@@ -208,7 +208,7 @@ fn region_of(host: &str) -> Option<String> {
     Some(region.to_owned())
 }
 
-/// Returns the properties of a type with personal data, and how many objects there are; nothing if there is none.
+/// Returns the personal properties of a type, and the number of its objects; nothing if it has no personal property.
 pub fn category(entity: &'static EntityType, generation: Option<&Generation>) -> Option<Category> {
     let of = |class: PersonalData| {
         let properties =
@@ -225,7 +225,7 @@ pub fn category(entity: &'static EntityType, generation: Option<&Generation>) ->
     Some(Category { type_name: entity.type_name, direct, indirect, objects })
 }
 
-/// Returns what is kept, and for how long.
+/// Returns the kinds of data, with their retention.
 pub fn kept(settings: &Settings) -> Vec<Kept> {
     let windows = &settings.retention;
     let days = |days: u64| format!("{days} days");

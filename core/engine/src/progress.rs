@@ -1,4 +1,4 @@
-//! The stream of events that tells a caller what a run or a delivery is doing.
+//! The events that tell a caller about the progress of a run or a delivery.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use core_nexthink::ExportEvent;
 
 use crate::run::report::StepReport;
 
-/// Something that has changed while the engine works.
+/// A change while the engine works.
 #[derive(Debug)]
 pub enum ProgressEvent<'a> {
-    /// An export has gone on.
+    /// An export has made progress.
     Export {
         /// The step.
         step: &'static str,
@@ -40,7 +40,7 @@ pub enum ProgressEvent<'a> {
 pub struct Progress(Arc<dyn Fn(ProgressEvent<'_>) + Send + Sync>);
 
 impl Progress {
-    /// Gives every event to `receive`.
+    /// Passes every event to `receive`.
     pub fn new(receive: impl Fn(ProgressEvent<'_>) + Send + Sync + 'static) -> Self {
         Self(Arc::new(receive))
     }
@@ -99,7 +99,7 @@ mod tests {
             });
         });
         progress.applying("fetch-devices");
-        // A step that was not to run has no report, and that is no event.
+        // A step that did not have to run has no report, which makes no event.
         progress.applied(None);
         progress.applied(Some(&StepReport { id: "fetch-devices", ..StepReport::default() }));
         progress.tell("jupiterone", "it waits");

@@ -1,8 +1,8 @@
-//! The view of readers who are not to see people: of each property, what the profile `minimal` would have kept,
-//! whatever the store holds.
+//! The view of readers who must not see personal data: of each property, the part that the profile `minimal` would
+//! have kept, whatever the store has.
 //!
-//! Keys stay, although `minimal` would have made pseudonyms of them: Nexthink made them, they say nothing about a
-//! person to whoever does not have the names, and without them no table could be joined with another.
+//! Keys stay, although `minimal` would have replaced them by pseudonyms: Nexthink made them, they say nothing about a
+//! person without the names, and without them no table could be joined with another.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ mod tests {
                 }
             }
         }
-        // Keys, which stay.
+        // Keys stay.
         let expected =
             [("nexthink_alert", "userUid"), ("nexthink_user", "id"), ("nexthink_user", "userIds")];
         shown.sort_unstable();
@@ -105,8 +105,8 @@ mod tests {
         }
     }
 
-    /// Statistics of tables, the record, the generated page and the redaction of columns each say which properties
-    /// are personal.
+    /// Statistics of tables, the record, the generated page and the redaction of columns must agree on which
+    /// properties are personal.
     #[test]
     fn all_that_tell_what_is_personal_agree() {
         let minimal = privacy::policy(Profile::Minimal, &[]).expect("nothing is overridden");

@@ -1,4 +1,4 @@
-//! The result of a retention, in sentences for people and as an object for programs.
+//! The report of a retention, in sentences for people and as an object for programs.
 
 use core_store::{ClockVerdict, RetentionPlan};
 use core_terminal::count;
@@ -6,25 +6,25 @@ use serde_json::{Value, json};
 
 use crate::moment::Moment;
 
-/// The result of a retention, or of looking at what one would remove.
+/// The result of a retention or of its dry run.
 #[derive(Debug)]
 pub struct RetentionReport {
     /// The plan.
     pub plan: RetentionPlan,
-    /// The number of events of the audit trail that go.
+    /// The number of events of the audit trail to remove.
     pub events: u64,
     /// True if nothing was removed.
     pub is_dry_run: bool,
 }
 
 impl RetentionReport {
-    /// Returns the items that go, each with the time since when it is kept.
+    /// Returns the items to remove, each with the time since which it was kept.
     pub fn items(&self) -> impl Iterator<Item = [String; 2]> {
         let removals = self.plan.removals.iter();
         removals.map(|removal| [removal.name.clone(), Moment(removal.dated_ms).to_rfc3339()])
     }
 
-    /// Returns the sentences about what goes.
+    /// Returns sentences about the items to remove.
     pub fn sentences(&self) -> Vec<String> {
         let verb = if self.is_dry_run { "would be removed" } else { "removed" };
         let mut sentences = vec![format!("{} {verb}", count(self.plan.removals.len(), "item"))];
@@ -49,7 +49,8 @@ impl RetentionReport {
         })
     }
 
-    /// Returns the reason why nothing was removed, if that is the clock. `program` is what starts the program.
+    /// Returns the reason why nothing was removed, if the clock is the reason. `program` is the command that starts
+    /// the program.
     pub fn refusal(&self, program: &str) -> Option<String> {
         let accept = format!("if it is right now, `{program} privacy retention --accept-clock`");
         match self.plan.clock {

@@ -9,12 +9,12 @@ use crate::failure::Failure;
 use crate::settings::{AuditTable, Settings};
 use crate::suggestion;
 
-/// The name of the table of the audit trail among the fields.
+/// The field name of the audit trail's table.
 const AUDIT: &str = "audit";
 
-/// Returns the texts to save, of the fields that are named or else of all; with settings, those that they do not skip,
-/// under the configured IDs. `of_parts` asks for the queries of parts, whose
-/// parameter has this name if the settings name none.
+/// Returns the texts to save, for the named fields or for all. With settings, it leaves out skipped queries and uses
+/// the configured IDs. With `of_parts`, it returns the queries of parts, whose parameter has this name if the
+/// settings name none.
 ///
 /// # Errors
 ///

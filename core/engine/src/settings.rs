@@ -1,4 +1,4 @@
-//! The settings of one tenant, typed and checked. Secrets are references that are read when they are needed.
+//! The settings of one tenant, typed and checked. Secrets are references, which are read when they are needed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,17 +31,17 @@ pub struct Settings {
     pub tenant: TenantId,
     /// Its region.
     pub region: Region,
-    /// The credential of Nexthink's API; none if nothing is read there.
+    /// The credential of Nexthink's API; none if nothing is read from it.
     pub credential: Option<ApiCredential>,
     /// The hosts of the tenant.
     pub endpoints: Endpoints,
-    /// The zone of times that name none.
+    /// The zone of times without a zone.
     pub time_zone: TimeZone,
     /// Which certificates are trusted.
     pub trust: Trust,
     /// The proxy to go through, if any.
     pub proxy: Option<ProxySettings>,
-    /// The schedule of the questions for the status of a running export.
+    /// The schedule for polling a running export.
     pub poll: PollSchedule,
     /// The repetition of failed calls.
     pub retry: RetryPolicy,
@@ -53,8 +53,8 @@ pub struct Settings {
     pub parallel_exports: usize,
     /// The saved queries by the name of their setting. A step without a query ID has none.
     pub queries: BTreeMap<&'static str, SavedQuery>,
-    /// The files that are read in place of the export of a query, by the name of its setting: of each pattern the
-    /// newest.
+    /// The files that are read in place of the export of a query, by the name of its setting: the newest of each
+    /// pattern.
     pub files: BTreeMap<&'static str, Vec<FilePattern>>,
     /// Where generations are stored.
     pub store: Location,
@@ -97,14 +97,14 @@ pub struct ApiCredential {
 pub struct SavedQuery {
     /// Its ID.
     pub id: QueryId,
-    /// Its export in parts if the whole has too many rows; without this it stays truncated.
+    /// Its export in parts, if the whole has too many rows. Without it, the export stays truncated.
     pub partition: Option<Partition>,
 }
 
 /// The export of a query in parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
-    /// The query with the parameter; that of the whole if it has one itself.
+    /// The query with the parameter; that of the whole, if it has the parameter itself.
     pub query: QueryId,
     /// The name of the parameter, without its `$`.
     pub parameter: String,
@@ -117,7 +117,7 @@ pub struct Partition {
 pub struct Privacy {
     /// The action on each column.
     pub policy: Policy,
-    /// Where the keys are; they are read only where they are needed.
+    /// The key file. It is read only when keys are needed.
     pub key_file: PathBuf,
 }
 
@@ -126,9 +126,9 @@ pub struct Privacy {
 pub struct Audit {
     /// Where it is read from.
     pub source: AuditSource,
-    /// The zone of `before_date`, and of times that name none.
+    /// The zone of `before_date`, and of times without a zone.
     pub time_zone: TimeZone,
-    /// True if events are kept as they are, whatever the privacy profile does elsewhere.
+    /// True if events are kept as they are, whatever the privacy profile is.
     pub clear_names: bool,
     /// Which periods are read.
     pub windows: WindowSettings,
@@ -154,11 +154,11 @@ pub struct AuditTrails {
     pub account: String,
     /// Its password or secret.
     pub password: SharedSecretSource,
-    /// Whose trails.
+    /// The trails to read.
     pub trails: Vec<Trail>,
 }
 
-/// The saved query of the table, and which of its columns is what: Nexthink does not document them.
+/// The saved query of the table, and the names of its columns, which Nexthink does not document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditTable {
     /// The saved query.
@@ -182,7 +182,7 @@ pub struct JupiterOne {
     pub destination: Destination,
     /// The API key.
     pub api_key: SharedSecretSource,
-    /// The schedule of the questions for the state of a job.
+    /// The schedule for polling a job.
     pub poll: core_jupiterone::PollSchedule,
     /// True if every run that publishes is followed by a delivery.
     pub after_run: bool,
@@ -195,7 +195,7 @@ pub struct JupiterOne {
 /// A folder of Delta tables as a destination.
 #[derive(Debug)]
 pub struct Delta {
-    /// The folder, and how long old versions stay.
+    /// The folder, and the retention of old versions.
     pub settings: DeltaSettings,
     /// True if every run that publishes is followed by a delivery.
     pub after_run: bool,
@@ -214,10 +214,10 @@ pub struct Postgres {
 
 /// Where a secret is kept.
 pub trait SecretSource: fmt::Debug + Send + Sync {
-    /// Reads the secret, which messages call `what`. It may block for as long as a command may take.
+    /// Reads the secret, which messages call `what`. It may block for as long as a secret command may run.
     ///
     /// # Errors
-    /// The secret is not there or cannot be used. The message never shows it.
+    /// The secret is missing or cannot be used. The message never shows it.
     fn read(&self, what: &str) -> anyhow::Result<Secret>;
 }
 
@@ -230,13 +230,13 @@ impl Settings {
         format!("https://{}.{}.nexthink.cloud", self.tenant.as_str(), self.region.as_str())
     }
 
-    /// Returns what the settings give to every entity.
+    /// Returns the tags that every entity gets.
     pub fn tags(&self) -> Vec<Tag> {
         let name = self.account.name.iter().filter(|_| self.account.tag_entities);
         name.map(|value| Tag { name: "tag.AccountName".to_owned(), value: value.clone() }).collect()
     }
 
-    /// Returns whether a query is exported through Nexthink's API, or the audit trail read there.
+    /// Returns true if a query is exported through Nexthink's API, or the audit trail is read from it.
     pub fn reads_api(&self) -> bool {
         !self.queries.is_empty() || self.audit.as_ref().is_some_and(|audit| audit.table().is_some())
     }

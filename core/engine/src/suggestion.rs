@@ -1,11 +1,11 @@
-//! The known name that a misspelt one may stand for.
+//! Suggests known names for misspelt ones.
 
 use core_terminal::plural;
 
-/// The least similarity of two names, from 0 to 1, if none of them contains the other as a word.
+/// The least similarity of two names, from 0 to 1, if neither contains the other as a word.
 const SIMILAR: f64 = 0.6;
 
-/// Returns a message about a name that does not exist: the nearest known name, if one is near, and all of them.
+/// Returns a message about an unknown name, with the most similar known name, if there is one, and all known names.
 pub fn unknown(kind: &str, name: &str, known: &[&str]) -> String {
     let kinds = plural(kind);
     let all = known.join(", ");

@@ -1,9 +1,9 @@
-//! A host for tests: its clock stands still, and its random numbers are no secret.
+//! A host for tests, with a fixed clock and predictable random numbers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-// A step that nothing names is not linked in, and then not in the registry.
+// A step that no code names is not linked, and so not in the registry.
 use step_account as _;
 use step_alerts as _;
 use step_audit as _;

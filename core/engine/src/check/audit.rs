@@ -13,7 +13,7 @@ use super::{Check, Checks};
 use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 
-/// Checks the audit trail, if it is to be read. `client` is there if the API was reached.
+/// Checks the audit trail, if it is configured. `client` exists if the API was reached.
 pub(super) async fn check(engine: Engine<'_>, client: Option<&Client>, checks: &mut Checks) {
     match engine.settings.audit.as_ref().map(|audit| &audit.source) {
         None => {}
@@ -22,7 +22,7 @@ pub(super) async fn check(engine: Engine<'_>, client: Option<&Client>, checks: &
     }
 }
 
-/// Refuses what would lose events while the audit trail cannot be read.
+/// Checks, before events are removed, that the audit trail can be read.
 ///
 /// # Errors
 ///
@@ -36,7 +36,7 @@ pub async fn require_audit(engine: Engine<'_>) -> Result<(), Failure> {
     Err(Failure::new(kind, anyhow::anyhow!("nothing was removed, since {name} fails: {detail}")))
 }
 
-/// Asks for the last hour of each trail.
+/// Requests the last hour of each trail.
 async fn check_trails(engine: Engine<'_>, source: &AuditTrails, checks: &mut Checks) {
     let client = match audit::client(engine, source, impatient) {
         Ok(client) => client,
@@ -62,8 +62,8 @@ async fn check_trails(engine: Engine<'_>, source: &AuditTrails, checks: &mut Che
     }
 }
 
-/// Returns the check of a trail that answers. Clocks that disagree are a warning: a period counts as read only
-/// when it is over by both.
+/// Returns the check of a trail that answers. Disagreeing clocks are a warning: a period counts as read only when it
+/// is over by both.
 fn answered(name: String, local_ms: i64, server_ms: Option<i64>) -> Check {
     let clocks = Clocks { local_ms, server_ms, witness_ahead_ms: None };
     match clocks.disagreement() {
@@ -72,7 +72,7 @@ fn answered(name: String, local_ms: i64, server_ms: Option<i64>) -> Check {
     }
 }
 
-/// Returns the remedy as the end of a message; nothing where none is known.
+/// Returns the fix as the end of a message; empty if none is known.
 fn fix_of(error: &NexthinkError, trail: &Trail) -> &'static str {
     match (error, trail) {
         (NexthinkError::AuditUnauthorized { .. }, _) => {

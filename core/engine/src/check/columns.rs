@@ -14,10 +14,10 @@ use super::{Check, Checks};
 use crate::engine::Engine;
 use crate::failure::FailureKind;
 
-/// A value that no identifier has, so that a query of parts must give no rows for it.
+/// A value that no identifier has, so that a query for parts must return no rows for it.
 const NO_VALUE: &str = "no-such-identifier";
 
-/// Runs the query of a step, and that of its parts, for its first rows.
+/// Runs the query of a step, and that of its parts, to read the first rows.
 pub(super) async fn check(
     engine: Engine<'_>,
     client: &Client,
@@ -46,7 +46,7 @@ pub(super) async fn check(
     });
 }
 
-/// Runs a query for its first rows. Returns the failed check if it cannot be run.
+/// Runs a query to read its first rows. Returns the failed check if it cannot be run.
 pub(super) async fn run_query(
     engine: Engine<'_>,
     client: &Client,
@@ -70,7 +70,7 @@ pub(super) async fn run_query(
     })
 }
 
-/// Returns whether a query or file lists what its step reads; `needed` are columns that it must list besides.
+/// Checks that a query or file has the columns that its step reads; `needed` are further required columns.
 pub(super) fn judge(
     step: &'static Step,
     name: String,
@@ -146,7 +146,7 @@ mod tests {
         Step::all().into_iter().find(|step| step.id == id).expect("there is such a step")
     }
 
-    /// An answer with every column that a step reads but these.
+    /// An answer with every column that a step reads, except these.
     fn answer(step: &'static Step, without: &[&str]) -> ExecuteAnswer {
         let read = ColumnMap::from_header(step, &[]).missing.into_iter();
         let read = read.filter(|column| !without.contains(column)).map(str::to_owned);

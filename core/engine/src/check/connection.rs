@@ -1,4 +1,4 @@
-//! Checks the way to Nexthink: secret, name, TLS, token, clock, permission.
+//! Checks the connection to Nexthink: secret, name, TLS, token, clock, permission.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::failure::FailureKind;
 /// The most attempts of a call: a person waits for the result.
 const ATTEMPTS: u32 = 2;
 
-/// Returns the client, if the secret is there.
+/// Returns the client, if the secret can be read.
 pub(super) fn client(engine: Engine<'_>, checks: &mut Checks) -> Option<Arc<Client>> {
     let secret = match engine.settings.read_client_secret() {
         Ok(secret) => secret,
@@ -34,14 +34,15 @@ pub(super) fn client(engine: Engine<'_>, checks: &mut Checks) -> Option<Arc<Clie
     }
 }
 
-/// Sets bounds for calls while a person waits for the result.
+/// Sets short limits for calls, since a person waits for the result.
 pub(super) fn impatient(settings: &mut core_nexthink::Settings) {
     settings.retry.max_attempts = ATTEMPTS;
     settings.max_start_attempts = ATTEMPTS;
     settings.retry.budget = Duration::from_secs(20);
 }
 
-/// Checks the way to the API. Returns whether it can be used, and the offset of Nexthink's clock.
+/// Checks the connection to the API. Returns whether it can be used, and the offset of Nexthink's
+/// clock.
 pub(super) async fn check(
     engine: Engine<'_>,
     client: &Client,
@@ -77,7 +78,7 @@ pub(super) async fn check(
     (is_reached, offset)
 }
 
-/// Adds a check for each stage on the way to a token: name, connection, TLS, token.
+/// Adds a check for each stage of getting a token: name, connection, TLS, token.
 fn push_stages(engine: Engine<'_>, error: Option<&NexthinkError>, checks: &mut Checks) {
     let failed_at = error.map(|error| match error {
         NexthinkError::Unreachable { cause: UnreachableCause::Dns, .. } => 0,

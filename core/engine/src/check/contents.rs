@@ -1,4 +1,4 @@
-//! Checks that what the store holds fits the settings: a run refuses what does not.
+//! Checks that the content of the store fits the settings, which a run requires.
 
 use crate::audit;
 use crate::privacy;
@@ -9,8 +9,8 @@ use super::{Check, Checks};
 use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 
-/// Checks that the store can be written to, and that a run may go on from what it holds. The checks of the store
-/// itself have reported what cannot be read.
+/// Checks that the store can be written to, and that a run may build on its content. The checks of the store itself
+/// have reported unreadable files.
 pub(super) fn check(engine: Engine<'_>, checks: &mut Checks) {
     checks.push(check_writing(engine));
     let store = Store::open(engine.settings.store.clone());
@@ -32,8 +32,8 @@ pub(super) fn check(engine: Engine<'_>, checks: &mut Checks) {
     }
 }
 
-/// Returns whether this user may write where a run would: to the folders of the store that exist, or else to the
-/// one in which the first of them would be made. Nothing is written.
+/// Checks that this user may write where a run would: to the existing folders of the store, or else to the folder in
+/// which the first of them would be made. Nothing is written.
 fn check_writing(engine: Engine<'_>) -> Check {
     let name = "writing";
     let store = engine.settings.store.folder();
@@ -67,7 +67,7 @@ fn check_region(engine: Engine<'_>, tenant: &TenantStore) -> Result<Option<Strin
     Ok(Some(format!("it holds data of region {}, as configured", engine.settings.region)))
 }
 
-/// Returns whether the key is there that the profile needs, and whether a run may replace what was published
+/// Checks that the key that the profile needs exists, and that a run may replace a generation that was published
 /// under other settings.
 fn check_privacy(engine: Engine<'_>, tenant: &TenantStore) -> Result<Option<String>, Failure> {
     let mark = privacy::of_run(engine, tenant)?.mark;

@@ -1,5 +1,5 @@
 //! Checks that JupiterOne is the destination of the last delivery, can be reached and accepts the key. No job is
-//! created, so that a wrong scope or instance shows only in a delivery.
+//! created, so only a delivery detects a wrong scope or instance.
 
 use std::time::Duration;
 
@@ -57,9 +57,9 @@ fn check_account(engine: Engine<'_>, jupiterone: &JupiterOne) -> Result<(), Fail
     Ok(rules.check(&tenant, &DeliveryRequest::default())?)
 }
 
-/// Returns the remedy as the end of a message; nothing where none is known.
+/// Returns the fix as the end of a message; empty if none is known.
 fn fix_of(error: &JupiterOneError) -> &'static str {
-    // A refusal of the key has a remedy of its own.
+    // A refused key has its own fix.
     if error.kind() != ErrorKind::Unreachable {
         return "";
     }

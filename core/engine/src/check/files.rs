@@ -1,4 +1,4 @@
-//! Checks that the files which are read in place of an export are there, and have the columns that their step reads.
+//! Checks that the files in place of an export exist, and have the columns that their step reads.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -11,10 +11,10 @@ use super::{Check, Checks, columns};
 use crate::export_files::{ExportFile, FilePattern};
 use crate::failure::FailureKind;
 
-/// The longest line of column names that is read. Bytes.
+/// The size limit for the line with the column names. Bytes.
 const MAX_HEADER: u64 = 64 * 1024;
 
-/// Looks at the newest file of each pattern.
+/// Checks the newest file of each pattern.
 pub(super) fn check(step: &'static Step, patterns: &[FilePattern], checks: &mut Checks) {
     let field = step.query().map_or("", |query| query.config_field);
     for pattern in patterns {
@@ -36,7 +36,7 @@ fn check_pattern(step: &'static Step, name: String, pattern: &FilePattern) -> Ch
     };
     match column_names(&newest) {
         Ok(columns) => {
-            // A file has no limit of its own that it would tell, and its rows are not counted here.
+            // A file has no limit that it could report, and its rows are not counted here.
             let answer = ExecuteAnswer { columns, rows: 1, limits: None };
             columns::judge(step, name, &newest.path.display(), &answer, &[])
         }
@@ -44,7 +44,7 @@ fn check_pattern(step: &'static Step, name: String, pattern: &FilePattern) -> Ch
     }
 }
 
-/// The columns of a file, from its first line.
+/// Reads the columns of a file from its first line.
 fn column_names(file: &ExportFile) -> std::io::Result<Vec<String>> {
     let source = File::open(&file.path)?;
     let length = source.metadata()?.len();

@@ -1,4 +1,4 @@
-//! Checks that each mirror is that of the last delivery, can be reached and may be written to. Nothing is written.
+//! Checks that each mirror is that of the last delivery, can be reached and can be written to. Nothing is written.
 
 use core_destination::mirror::MirrorRules;
 use core_destination::{DeliveryError, DeliveryRequest};
@@ -13,7 +13,7 @@ use crate::settings::{Delta, Postgres};
 const POSTGRES: &str = "Postgres";
 const DELTA: &str = "Delta tables";
 
-/// Checks the mirrors that are configured.
+/// Checks the configured mirrors.
 pub(super) async fn check(engine: Engine<'_>, checks: &mut Checks) {
     if let Some(postgres) = &engine.settings.postgres {
         checks.push(check_postgres(engine, postgres).await);
@@ -54,7 +54,7 @@ fn check_delta(engine: Engine<'_>, delta: &Delta) -> Check {
     }
 }
 
-/// Refuses another place than that of the last delivery.
+/// Checks that the place is that of the last delivery.
 fn check_place(engine: Engine<'_>, rules: &MirrorRules) -> Result<(), Failure> {
     let store = Store::open(engine.settings.store.clone())?;
     let tenant = store.tenant(engine.settings.tenant.as_str())?;

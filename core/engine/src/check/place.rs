@@ -1,4 +1,5 @@
-//! Checks what a run needs on this machine: the store, its lock, room on the disk, and exports left.
+//! Checks the needs of a run on this machine: the store, its lock, disk space, and the rest of the
+//! quota.
 
 use crate::run;
 use crate::run::space::Space;
@@ -10,10 +11,10 @@ use super::{Check, Checks};
 use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 
-/// Below this there is hardly room for a large export and a generation, in bytes.
+/// The free space below which a large export and a generation may not fit. Bytes.
 const LITTLE_ROOM: u64 = 2_000_000_000;
 
-/// Checks all but the exports that are left.
+/// Checks everything but the quota.
 pub(super) fn check(engine: Engine<'_>) -> Checks {
     let mut checks = Checks::default();
     let tenant = Store::open(engine.settings.store.clone())
@@ -29,7 +30,7 @@ pub(super) fn check(engine: Engine<'_>) -> Checks {
     checks
 }
 
-/// Checks whether a run could start its exports now. Where the clocks disagree, Nexthink's counts.
+/// Checks that a run could start its exports now. If the clocks disagree, Nexthink's counts.
 pub(super) fn check_quota(engine: Engine<'_>, offset: Option<ClockOffset>, checks: &mut Checks) {
     let cost = run::plan(engine, &[]).and_then(|plan| run::cost(&plan, engine, offset));
     checks.push(match cost {
@@ -55,7 +56,7 @@ fn check_disk(engine: Engine<'_>) -> Check {
         Err(failure) => return Check::failed_with("disk", &failure),
     };
     match needed {
-        // Nothing tells what the first run will take.
+        // The space that the first run will take is unknown.
         None if free < LITTLE_ROOM => {
             let detail = format!("only {} are free; make room, or move the store", bytes(free));
             Check::warning("disk", detail)
@@ -82,7 +83,7 @@ fn check_generation(tenant: &TenantStore, checks: &mut Checks) {
 fn failed(name: &str, error: StoreError) -> Check {
     let is_place = matches!(error, StoreError::Io { .. });
     let Failure { kind, error } = Failure::from(error);
-    // Before anything is written it is the place that is wrong, as for a run.
+    // Before anything is written, the place is the cause, as for a run.
     let kind = if is_place { FailureKind::Configuration } else { kind };
     Check::failed(name, kind, format!("{error:#}"))
 }

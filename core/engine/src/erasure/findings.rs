@@ -24,8 +24,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const KEY_IDENTIFIER_KINDS: [IdentifierKind; 2] =
     [IdentifierKind::UserUid, IdentifierKind::DeviceUid];
 
-/// Takes the findings about erased people out, with their texts and what was to be sent of them. Returns how
-/// many there were.
+/// Removes the findings about erased people, with their texts and waiting messages. Returns their number.
 ///
 /// # Errors
 /// [`FailureKind::DataRefused`] if the findings cannot be read.
@@ -38,7 +37,7 @@ pub(super) fn cleanse(
     if tenant.state(FILE)?.is_none() {
         return Ok(0);
     }
-    // Else a command that has read them could write them back.
+    // Otherwise a command that has read them could write them back.
     let _lock = lock_findings(host, tenant)?;
     let Some(mut book) = Book::read_uncleansed(tenant).map_err(failure)? else { return Ok(0) };
     let cache = std::cell::RefCell::new(MentionCache::default());
@@ -94,7 +93,7 @@ pub(super) fn of_subject(tenant: &TenantStore, subject: &Subject) -> Result<Vec<
     Ok(found.map(object).collect())
 }
 
-/// Hands out every text of a finding.
+/// Passes every text of a finding to `take`.
 fn each_text(finding: &Finding, take: &mut dyn FnMut(&str)) {
     take(&finding.text);
     finding.entity.iter().for_each(|entity| take(entity));

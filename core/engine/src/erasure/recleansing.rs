@@ -1,4 +1,4 @@
-//! Taking erased people out of a store once more: after an interruption, or after an older copy was put back.
+//! Removes erased people from a store again: after an interruption, or after an older copy was restored.
 
 use core_erasure::damage;
 use core_erasure::lists::erasure_ids;
@@ -10,18 +10,18 @@ use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::privacy::{all_suppressions, erased_people};
 
-/// The result of taking erased people out of a store once more.
+/// The result of removing erased people from a store again.
 #[derive(Debug, Default)]
 pub struct Recleansing {
-    /// True if anything that can be read had not been through every erasure.
+    /// True if any readable part had not been through every erasure.
     pub has_come_back: bool,
     /// The reasons why erasures are not finished, a sentence each.
     pub shortfalls: Vec<String>,
 }
 
-/// Takes everybody who was erased out of generations and events that have not been through it: those of an
-/// erasure that was interrupted, and those of an older copy that was put back. Restores a list that is
-/// missing, and finishes erasures that have no certificate.
+/// Removes erased people from generations and events that have not been through their erasure: because it was
+/// interrupted, or because an older copy was restored. Restores a missing list, and finishes erasures that have no
+/// certificate.
 ///
 /// # Errors
 ///
@@ -49,7 +49,8 @@ pub fn remove_damaged_and_cleanse(
     Ok((removed, recleansing))
 }
 
-/// `removed` are the damaged generations that were removed now, for the certificates.
+/// Does the same as [`cleanse_what_came_back`]. `removed` are the damaged generations that were removed just now, for
+/// the certificates.
 pub(super) fn cleanse_without_damaged(
     engine: Engine<'_>,
     lock: &RunLock,
@@ -72,7 +73,7 @@ pub(super) fn cleanse_without_damaged(
         || lock.tenant().is_anything_uncleansed(audit::LOG)?
         || findings::is_uncleansed(lock.tenant());
     let cleansed = if has_come_back {
-        // What comes back is from before the erasures, so every identifier counts whatever its age.
+        // Restored data is from before the erasures, so every identifier counts, whatever its age.
         let suppressions = people.matcher(Some(&list), "")?;
         Some(cleanse(engine.host, lock, &suppressions)?)
     } else {

@@ -1,5 +1,5 @@
-//! Erasures that were interrupted, or that left something behind: the next command that takes the lock
-//! finishes them, searches for what they erased, and certifies them, or says what is in the way.
+//! Unfinished erasures: interrupted ones, and those that left something behind. The next command that takes the lock
+//! finishes them, searches for remains, and certifies them, or reports the obstacle.
 
 use std::collections::BTreeSet;
 
@@ -17,18 +17,19 @@ use crate::failure::Failure;
 use crate::ledger::{self, Event};
 use crate::privacy::{all_suppressions, erased_people, tenant_name};
 
-/// The work for erasures before they are certified.
+/// The work on erasures that are not certified yet.
 #[derive(Debug)]
 pub(super) struct Progress<'a> {
-    /// The rows and events that were taken out now.
+    /// The rows and events that were removed just now.
     pub(super) cleansed: Option<&'a Cleansed>,
-    /// The damaged generations that were removed now.
+    /// The damaged generations that were removed just now.
     pub(super) removed: &'a [String],
     /// The generations that cannot be read, and so were not cleansed.
     pub(super) closed: Vec<DamagedGeneration>,
 }
 
-/// Returns whether the store has an erasure without a certificate, which the next command that takes the lock finishes.
+/// Returns true if the store has an erasure without a certificate, which the next command that takes the lock
+/// finishes.
 ///
 /// # Errors
 ///
@@ -43,8 +44,8 @@ pub fn is_any(engine: Engine<'_>, lock: &RunLock) -> Result<bool, Failure> {
     Ok(false)
 }
 
-/// Searches for what the erasures without a certificate have erased, and certifies them. Returns why some
-/// of them cannot be certified, a sentence each.
+/// Searches for remains of the erasures without a certificate, and certifies them. Returns a sentence for each that
+/// cannot be certified.
 pub(super) fn certify(
     engine: Engine<'_>,
     lock: &RunLock,
@@ -74,7 +75,7 @@ pub(super) fn certify(
             .collect());
     }
     if is_any_new {
-        // They are compressed, so that a search would find nobody in them.
+        // They are compressed, so a search would find no one in them.
         lock.remove_raw()?;
     }
     let found = search(engine, lock, list, &unfinished)?;
@@ -95,7 +96,7 @@ pub(super) fn certify(
     )])
 }
 
-/// Searches by what cleansing has taken out: by reusable identifiers too, whatever their age.
+/// Searches by the identifiers of the list: by reusable ones too, whatever their age.
 fn search(
     engine: Engine<'_>,
     lock: &RunLock,
@@ -141,7 +142,7 @@ fn certificate_of(
         texts_emptied: cleansed.map_or(0, |cleansed| cleansed.texts),
         events_removed,
         damaged_generations_removed: progress.removed.to_vec(),
-        // The names are not known any more, so nothing was searched for.
+        // The names are no longer known, so this was not searched for.
         possible_mentions: Value::Null,
         findings_removed: cleansed.map_or(0, |cleansed| cleansed.findings),
         raw_files_removed: cleansed.map_or(0, |cleansed| cleansed.raw_files),

@@ -1,4 +1,4 @@
-//! Runs, as the entries of the ledger tell of them.
+//! Reads runs from the entries of the ledger.
 
 use core_store::LedgerEntry;
 use serde::Serialize;
@@ -9,30 +9,30 @@ use serde_json::Value;
 const RUN_STARTED: &str = "run_started";
 const RUN_ENDED: &str = "run_ended";
 
-/// A run as the ledger knows it.
+/// A run in the ledger.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunRecord {
-    /// When it started, RFC 3339.
+    /// Its start, RFC 3339.
     pub started_at: String,
-    /// When it ended, RFC 3339; none if it is going on or was killed.
+    /// Its end, RFC 3339; none if it is running or was killed.
     pub ended_at: Option<String>,
-    /// The code with which it ended.
+    /// Its exit code.
     pub exit_code: Option<u8>,
 }
 
-/// The meaning of a run's exit code for what is published.
+/// The verdict on a run by its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunVerdict {
-    /// It published what it could, or there was nothing to publish.
+    /// It published everything that it could, or there was nothing to publish.
     Published,
     /// It was stopped, deferred or locked out, which says nothing about the next one.
     Silent,
-    /// It failed, and what is published is that of an earlier run.
+    /// It failed; the published generation is that of an earlier run.
     Failed,
 }
 
-/// Returns the runs of a ledger, the oldest first. One that has no end was killed, or is the one that is going on.
+/// Returns the runs of a ledger, the oldest first. A run without an end was killed or is running.
 pub fn runs(entries: &[LedgerEntry]) -> Vec<RunRecord> {
     let mut runs: Vec<RunRecord> = Vec::new();
     for entry in entries {
@@ -50,8 +50,7 @@ pub fn runs(entries: &[LedgerEntry]) -> Vec<RunRecord> {
     runs
 }
 
-/// Returns the newest runs in a row that failed, the newest first. One that is going on has not failed; one that was killed
-/// has.
+/// Returns the newest runs in a row that failed, the newest first. A running one has not failed; a killed one has.
 pub fn failed_in_a_row(
     runs: &[RunRecord],
     is_running: bool,

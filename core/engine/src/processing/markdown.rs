@@ -1,4 +1,4 @@
-//! The record of processing as a page of Markdown, in which nothing that was configured can be markup.
+//! Writes the record of processing as a page of Markdown, in which no configured text can be markup.
 
 use std::fmt::Write as _;
 
@@ -88,7 +88,7 @@ fn categories(page: &mut String, record: &Record) {
     }
 }
 
-/// A text in one line that means nothing to a reader of Markdown but itself.
+/// Returns a text in one line, with all Markdown escaped.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

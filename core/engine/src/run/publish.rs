@@ -1,4 +1,4 @@
-//! Publishing: the graph in its final order into the tables of a generation.
+//! Publishes the graph: writes it in its final order to the tables of a generation.
 
 use std::error::Error;
 use std::panic::resume_unwind;
@@ -28,8 +28,8 @@ use crate::engine::Engine;
 use crate::failure::{Ending, Failure};
 use crate::host::Host;
 
-/// The number of batches of edges of a table that may wait to be written, and of threads that make some at most.
-/// Each batch has some 32,000 edges.
+/// The largest number of waiting batches of edges of a table, and of threads that make them. Each batch has some
+/// 32,000 edges.
 const WAITING_BATCHES: usize = 4;
 
 /// The part of the manifest besides the tables.
@@ -91,7 +91,7 @@ pub(super) fn publish(
     Ok(staging.publish(draft, &[(super::report::FILE, &run), (super::state::FILE, &state)])?)
 }
 
-/// Refuses to publish less than the graph has: a type whose table was not written.
+/// Refuses to publish if the table of a type of the graph was not written.
 fn check_tables(graph: &SortedGraph, tables: &[Table]) -> Result<(), Failure> {
     let mut types = graph.entities().map(|table| table.entity.type_name);
     match types.find(|name| !tables.iter().any(|table| table.name == *name)) {
@@ -102,7 +102,7 @@ fn check_tables(graph: &SortedGraph, tables: &[Table]) -> Result<(), Failure> {
     }
 }
 
-/// Writes the tables of all relationships; as many at a time as there are processors.
+/// Writes the tables of all relationships, one per processor at a time.
 fn write_edges(
     graph: &SortedGraph,
     staging: &Staging,
@@ -110,7 +110,7 @@ fn write_edges(
     cancellation: &Cancellation,
 ) -> Result<Vec<Table>, Failure> {
     let mut edges: Vec<&Edges> = graph.edges().collect();
-    // The largest first, so that none of them is left for the end.
+    // The largest first, so that no large one is left at the end.
     edges.sort_by_key(|edges| std::cmp::Reverse(edges.len()));
     let next = AtomicUsize::new(0);
     let write = || {
@@ -146,7 +146,7 @@ pub(super) fn write_entities(
     write_batches(table, entities.batches(tags).map_err(anyhow::Error::new)?, cancellation)
 }
 
-/// Writes batches that other threads make meanwhile: of many edges, that takes as long as to write them.
+/// Writes batches while other threads make them: for many edges, making takes as long as writing.
 fn write_while_made(
     table: TableWriter,
     batches: &EdgeBatches<'_>,
@@ -203,7 +203,7 @@ fn edge_declaration(relationship: &RelationshipType) -> TableDeclaration {
     }
 }
 
-/// The columns of a type's table that tell something about a person.
+/// Returns the personal columns of an entity type's table.
 pub fn personal_columns(entity: &EntityType) -> Vec<String> {
     let personal =
         entity.properties.iter().filter(|property| property.personal_data() != PersonalData::None);
@@ -214,7 +214,7 @@ pub fn personal_columns(entity: &EntityType) -> Vec<String> {
     columns
 }
 
-/// Returns the columns of a relationship's table that tell something about a person.
+/// Returns the personal columns of a relationship's table.
 pub fn personal_ends(relationship: &RelationshipType) -> Vec<String> {
     let ends = [(&relationship.from, FROM_KEY), (&relationship.to, TO_KEY)];
     let personal = ends.iter().filter(|(end, _)| key_is_personal(end.entity));
@@ -227,7 +227,7 @@ pub fn personal_ends(relationship: &RelationshipType) -> Vec<String> {
     columns
 }
 
-/// Returns whether the key of a type is a property that tells something about a person.
+/// Returns true if the key of a type is a personal property.
 fn key_is_personal(entity: &EntityType) -> bool {
     let of_key =
         entity.properties.iter().filter(|property| property.columns == [entity.key_column]);

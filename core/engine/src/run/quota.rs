@@ -1,5 +1,4 @@
-//! The day's exports: what is left of them, counted in a file before each start, so that no crash
-//! forgets one.
+//! The daily quota of exports. Each start is counted in a file before it is requested, so that no crash forgets one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use crate::moment::Moment;
 /// The state in the tenant's part of the store.
 const STATE: &str = "quota";
 
-/// The day's exports of one tenant, for all exports of a run.
+/// The quota of one tenant, shared by all exports of a run.
 #[derive(Debug, Clone)]
 pub struct Quota(Arc<Mutex<Counted>>);
 
@@ -26,14 +25,14 @@ struct Counted {
     clock: QuotaClock,
     /// The number of exports that may be started within 24 hours.
     limit: u32,
-    /// The number of those left that are reserved for exports that have not started.
+    /// The number of reserved exports that have not started.
     reserved: u32,
     host: Host,
 }
 
-/// The clock by which a run counts its exports: Nexthink's where this machine's disagrees with it.
+/// The clock by which a run counts its exports: Nexthink's, if this machine's disagrees with it.
 ///
-/// It goes on from one reading, so that a clock that is set during the run changes nothing.
+/// It counts from one reading, so setting the clock during the run changes nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct QuotaClock {
     read_ms: u64,
@@ -41,20 +40,20 @@ pub struct QuotaClock {
 }
 
 impl QuotaClock {
-    /// Reads this machine's clock, and corrects it by what is known of Nexthink's.
+    /// Reads this machine's clock, and corrects it by Nexthink's if that is known.
     pub fn read(host: &Host, offset: Option<ClockOffset>) -> QuotaClock {
         let local_ms = host.now().0;
         let read_ms = offset.map_or(local_ms, |offset| offset.reference_ms(local_ms));
         QuotaClock { read_ms, read_at: Instant::now() }
     }
 
-    /// Now.
+    /// Returns the present time.
     pub fn now(self) -> Moment {
         Moment(self.read_ms).after(self.read_at.elapsed())
     }
 
-    /// The later of this clock and this machine's: what is dated by a clock that is behind would be removed
-    /// early, and what is dated ahead counts from when it is first seen.
+    /// Returns the later time of this clock and this machine's. Items that are dated by a slow clock would be removed
+    /// early; items that are dated ahead count from when they are first seen.
     pub(super) fn latest(self, host: &Host) -> Moment {
         self.now().max(host.now())
     }
@@ -65,13 +64,13 @@ impl QuotaClock {
 pub struct Left {
     /// The number of exports that are left.
     pub exports: u32,
-    /// The number of exports of a day.
+    /// The daily limit of exports.
     pub of: u32,
-    /// Until when Nexthink asked to be left alone.
+    /// The time until which Nexthink asked to wait.
     pub deferred_until: Option<Moment>,
 }
 
-/// Returns what is left for a tenant, without its lock.
+/// Returns the rest of a tenant's quota, without its lock.
 pub fn left(tenant: &TenantStore, limit: u32, clock: QuotaClock) -> Result<Left, Failure> {
     let (ledger, now) = (read(tenant)?, clock.now().0);
     Ok(Left {
@@ -81,14 +80,14 @@ pub fn left(tenant: &TenantStore, limit: u32, clock: QuotaClock) -> Result<Left,
     })
 }
 
-/// Exports that are kept for somebody; dropped, what was not started is for others again.
+/// Exports that are reserved for a step. Dropping it frees those that were not started.
 #[derive(Debug)]
 pub(super) struct QuotaReservation {
     quota: Quota,
     exports: u32,
 }
 
-/// The exports that a run will start, as far as that can be known.
+/// An estimate of the exports that a run will start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ExportEstimate {
     /// One for each query whose export no earlier run has left.
@@ -105,7 +104,7 @@ impl ExportEstimate {
 }
 
 impl Quota {
-    /// Reads what earlier runs counted.
+    /// Reads the counts of earlier runs.
     pub(super) fn open(lock: &RunLock, limit: u32, host: &Host) -> Result<Quota, Failure> {
         let ledger = read(lock.tenant())?;
         let (clock, host) = (QuotaClock::read(host, None), host.clone());
@@ -113,9 +112,8 @@ impl Quota {
         Ok(Quota(Arc::new(Mutex::new(counted))))
     }
 
-    /// Fails if Nexthink has asked not to be called yet, as far as this machine's clock can tell: before
-    /// anything is called, so that a host that is throttled is left alone. A clock that is behind what is
-    /// on record tells nothing.
+    /// Fails if Nexthink has asked to wait, by this machine's clock. It is checked before the first call, so that a
+    /// throttled host is not called. A clock that is behind the recorded times proves nothing.
     ///
     /// # Errors
     ///
@@ -142,21 +140,20 @@ impl Quota {
             Some(_) => counted.ledger.correct(now),
             None => counted.ledger.prune(now),
         }
-        // Kept at once: what was noted by a clock that was ahead counts for a day from now on.
+        // Saved at once: starts that were dated by a clock that was ahead count for a day from now on.
         if counted.ledger != before {
             counted.save()?;
         }
         Ok(counted.clock)
     }
 
-    /// Checks that a run can finish within the rest of the day.
+    /// Checks that the rest of the quota is enough for a run.
     ///
-    /// The cost of its parts is a guess: a run for which no day would be enough goes on without
-    /// them.
+    /// The number of parts is a guess: if even a whole day's quota is not enough, the run continues without them.
     ///
     /// # Errors
-    /// The run is deferred: Nexthink asked to wait, or the day's rest is not enough. It is wrong if no
-    /// day is enough for its queries.
+    /// The run is deferred: Nexthink asked to wait, or too few exports are left. A run whose queries exceed the daily
+    /// quota is a failure of the configuration.
     pub(super) fn check_run(&self, estimate: ExportEstimate) -> Result<(), Failure> {
         if estimate.all() == 0 {
             return Ok(());
@@ -195,7 +192,7 @@ impl Quota {
         Ok(QuotaReservation { quota: self.clone(), exports })
     }
 
-    /// As many of so many exports as there are.
+    /// Reserves up to this many exports, as many as are left.
     pub(super) fn reserve_up_to(&self, exports: u32) -> QuotaReservation {
         let mut counted = self.counted();
         let exports = exports.min(counted.left(counted.clock.now()));
@@ -203,7 +200,7 @@ impl Quota {
         QuotaReservation { quota: self.clone(), exports }
     }
 
-    /// Keeps in mind that Nexthink asked to wait, for the next run too.
+    /// Records that Nexthink asked to wait, for the next run too.
     pub(super) fn defer(&self, wait: Duration) {
         let mut counted = self.counted();
         let now = counted.clock.now();
@@ -213,7 +210,7 @@ impl Quota {
         }
     }
 
-    /// Until when Nexthink wants to be left alone.
+    /// Returns the time until which Nexthink asked to wait.
     pub(super) fn deferred_until(&self) -> Option<Moment> {
         let counted = self.counted();
         counted.ledger.deferred_until(counted.clock.now().0).map(Moment)
@@ -230,7 +227,7 @@ impl QuotaReservation {
         self.exports
     }
 
-    /// Takes so many out of it, or all there are.
+    /// Splits off a reservation of this many exports, or of all that are left.
     pub(super) fn take(&mut self, exports: u32) -> QuotaReservation {
         let exports = exports.min(self.exports);
         self.exports -= exports;
@@ -242,8 +239,8 @@ impl QuotaReservation {
         self.exports += std::mem::take(&mut other.exports);
     }
 
-    /// Counts a start that is about to be requested: from the reservation, else from what is left.
-    /// Returns when that was, by the clock of the quota.
+    /// Counts a start that is about to be requested, from the reservation or else from the rest of the quota. Returns
+    /// the time by the clock of the quota.
     ///
     /// # Errors
     /// Nothing is left, or it cannot be counted.
@@ -262,7 +259,7 @@ impl QuotaReservation {
         counted.save().map(|()| now)
     }
 
-    /// Takes the last start back, since it was refused: it is reserved again.
+    /// Reverts the last start, which was refused, and reserves the export again.
     pub(super) fn take_back(&mut self) {
         self.exports += 1;
         let mut counted = self.quota.counted();

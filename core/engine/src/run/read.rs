@@ -1,4 +1,4 @@
-//! Reading: the files of one step, whole or in parts, as the rows of one dataset.
+//! Reads the files of one step, whole or in parts, as the rows of one dataset.
 
 use std::io::{self, BufReader, Read as _};
 
@@ -20,12 +20,12 @@ use crate::cancellation::Cancellation;
 /// The size of one read of a file, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// The reader of the files of all steps.
+/// The settings for reading the files of all steps.
 pub(super) struct Reading {
-    /// The zone of times that name none.
+    /// The zone of times without a zone.
     pub(super) zone: TimeZone,
     pub(super) files: Files,
-    /// The redaction of the rows of people; it learns whom to suppress from step to step.
+    /// The redaction of personal data. From step to step, it learns more rows to suppress.
     pub(super) protection: Option<Protection>,
 }
 
@@ -40,15 +40,15 @@ pub(super) struct Reader<'a> {
 pub(super) struct Read {
     pub(super) tables: StepTables,
     pub(super) outcome: Outcome,
-    /// Of the first file.
+    /// The compression of the first file.
     pub(super) compression: Option<Compression>,
-    /// Bytes after decompression.
+    /// The number of bytes after decompression.
     pub(super) bytes: u64,
 }
 
-/// The reason why the files are of no use, and the file that it is about.
+/// The reason why the files cannot be used, and the file that caused it.
 pub(super) struct Unreadable {
-    /// The name of its download; none if it is no single file's fault.
+    /// The name of the download; none if no single file is the cause.
     pub(super) download: Option<String>,
     pub(super) error: anyhow::Error,
 }
@@ -60,13 +60,13 @@ impl From<anyhow::Error> for Unreadable {
 }
 
 impl Reader<'_> {
-    /// Reads all files; what was made of them is of use only if all are good.
+    /// Reads all files. The result is usable only if all of them are valid.
     pub(super) fn read(&self, graph: &Graph, delivery: &FetchedFiles) -> Result<Read, Unreadable> {
         let mut ingest = StepIngest::new(self.step, graph)
             .with_time_zone(self.reading.zone.clone())
             .with_protection(self.reading.protection.clone());
         let (mut bytes, mut compression) = (0, None);
-        // Where parts are lacking, the truncated files have rows that those would have had.
+        // If parts are missing, the truncated files have rows that those parts would have had.
         let rest = delivery.lacking.iter().flat_map(|_| &delivery.truncated);
         let mut last = None;
         for file in delivery.files.iter().chain(rest) {
@@ -90,8 +90,8 @@ impl Reader<'_> {
         Ok(Read { tables, outcome, compression, bytes })
     }
 
-    /// The number of rows of the truncated files that belong to no part: there are more such rows then, which
-    /// were never exported.
+    /// Counts the rows of the truncated files that belong to no part. If there are any, more such rows were never
+    /// exported.
     fn count_uncovered(&self, delivery: &FetchedFiles) -> Result<u64, Unreadable> {
         if delivery.lacking.is_some() {
             return Ok(0);
@@ -111,7 +111,7 @@ impl Reader<'_> {
         self.step.query().map_or("", |query| query.partition_column)
     }
 
-    /// Gives all bytes of a file to `push`.
+    /// Passes all bytes of a file to `push`.
     fn for_each_chunk(
         &self,
         file: &FetchedFile,
@@ -127,7 +127,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The compression of a file, and its decompressed bytes.
+    /// Opens a file. Returns its compression and its decompressed bytes.
     fn open(&self, file: &FetchedFile) -> anyhow::Result<(Compression, impl io::Read + Send)> {
         let reader = BufReader::new(self.reading.files.read(&file.download)?);
         let (compression, bytes) = decompress::reader(reader, file.bytes, Caps::default())?;
@@ -135,7 +135,7 @@ impl Reader<'_> {
     }
 }
 
-/// Bytes that end with an error when the run is to stop.
+/// A reader that fails once the run is asked to stop.
 struct Stoppable<'a, R> {
     bytes: R,
     cancellation: &'a Cancellation,
@@ -148,12 +148,12 @@ impl<R: io::Read> io::Read for Stoppable<'_, R> {
     }
 }
 
-/// Returns whether no row can belong to none of the parts, seen or not.
+/// Returns true if every possible row belongs to a part.
 fn covers_everything(delivery: &FetchedFiles) -> bool {
     delivery.truncated.is_empty() || cover_hexadecimal(&delivery.patterns())
 }
 
-/// The outcome of an export whose every row was read.
+/// Returns the outcome of an export of which every row was read.
 fn outcome_of(delivery: &FetchedFiles, tables: &StepTables, uncovered: u64) -> Outcome {
     let account = &tables.account;
     let is_truncated = delivery.files.iter().any(|file| file.truncated);

@@ -1,4 +1,4 @@
-//! The remarks beside the table of a run: a line for each thing that is not as it should be.
+//! The remarks below the table of a run: a line for each problem.
 
 use super::narrowing::Narrowing;
 use super::report::{RunReport, StepReport};
@@ -23,7 +23,7 @@ impl RunReport {
         remarks
     }
 
-    /// Returns the reasons why the run is not complete, a line each. Steps that lack something for the same reason share one.
+    /// Returns the reasons why the run is not complete, a line each. Steps with the same reason share a line.
     pub fn shortfalls(&self) -> Vec<String> {
         let mut reasons: Vec<(Vec<&str>, String)> = Vec::new();
         for step in self.steps.iter().filter(|step| step.is_lacking()) {
@@ -39,8 +39,8 @@ impl RunReport {
         of_steps.chain(of_audit).chain(self.unfinished_erasures.iter().cloned()).collect()
     }
 
-    /// The remark on user names that the Collector has hashed. Several steps may read user names; those of
-    /// the step that has read most tell it for all.
+    /// The remark on user names that the Collector has hashed. If several steps read user names, the step that has
+    /// read most of them decides.
     fn remark_on_hashed_names(&self) -> Option<String> {
         let hashed_steps = self.steps.iter().filter(|step| step.hashed_names > 0);
         let step = hashed_steps.max_by_key(|step| step.hashed_names + step.plain_names)?;
@@ -62,7 +62,7 @@ impl RunReport {
 }
 
 impl StepReport {
-    /// Returns whether the step lacks something that it was to read.
+    /// Returns true if the step is not complete although it was to run.
     fn is_lacking(&self) -> bool {
         !self.outcome.lacks_nothing()
     }

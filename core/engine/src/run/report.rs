@@ -33,7 +33,7 @@ pub(crate) const FILE: &str = "run.json";
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunReport {
-    /// Which is the generation's too.
+    /// The ID of the run, which is the generation's too.
     pub run_id: String,
     /// The tenant.
     pub tenant: String,
@@ -41,9 +41,9 @@ pub struct RunReport {
     pub region: String,
     /// The version of the program.
     pub program_version: &'static str,
-    /// When the run began, RFC 3339.
+    /// The start of the run, RFC 3339.
     pub started_at: String,
-    /// When it ended, RFC 3339.
+    /// Its end, RFC 3339.
     pub finished_at: String,
     /// `complete` if every step that was to run is, else `partial`.
     pub outcome: &'static str,
@@ -53,15 +53,14 @@ pub struct RunReport {
     pub steps: Vec<StepReport>,
     /// The types of the generation.
     pub types: Vec<TypeReport>,
-    /// Until when Nexthink wants to be left alone, so that no run starts before.
+    /// The time until which Nexthink asked to wait; no run starts before.
     pub not_before: Option<String>,
-    /// The offset of Nexthink's clock from this machine's, in milliseconds, where they disagree by more
-    /// than two minutes.
+    /// The offset of Nexthink's clock from this machine's, in milliseconds, if they disagree by more than two
+    /// minutes.
     pub clock_offset_ms: Option<i64>,
     /// The number of parts of each step in its last complete export.
     pub parts: BTreeMap<String, u32>,
-    /// The downloads of steps that would have removed too much: they are of use again only for a run
-    /// that is told to remove it.
+    /// The downloads of steps that would have removed too much. Only a run that accepts the removal uses them again.
     pub held: Vec<String>,
     /// The reasons why erasures are not finished, a sentence each; not in the generation's own report.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -96,11 +95,11 @@ pub struct StepReport {
     pub reason: Option<String>,
     /// The saved query.
     pub query_id: Option<String>,
-    /// Of the whole query.
+    /// The export of the whole query.
     pub export_id: Option<String>,
     /// The number of exports that this run has started for it.
     pub exports: u32,
-    /// The number of exported parts, those included that were split further; none if it came whole.
+    /// The number of exported parts, including those that were split further; 0 if the export was not split.
     pub parts: u32,
     /// The time that Nexthink took to prepare the export of the whole query, in milliseconds, if this run saw that.
     pub prepared_ms: Option<u64>,
@@ -110,19 +109,19 @@ pub struct StepReport {
     pub entities: u64,
     /// Relationships of the step's types, carried-over ones included.
     pub relationships: u64,
-    /// Rows that contradicted an earlier row of the same entity.
+    /// Rows that conflict with an earlier row of the same entity.
     pub conflicting: u64,
-    /// Rows whose relationship had no end to point at.
+    /// Rows that name an entity that does not exist, so that they make no relationship.
     pub dangling: u64,
-    /// The same by relationship type, where there are any.
+    /// The same by relationship type.
     pub dangling_of: BTreeMap<&'static str, Dangling>,
-    /// Objects of the generation before that a complete export no longer has, by type.
+    /// Objects of the previous generation that a complete export no longer has, by type.
     pub removed: BTreeMap<&'static str, Removed>,
-    /// Objects carried over from the generation before.
+    /// Objects that were carried over from the previous generation.
     pub carried_over: u64,
     /// Bytes of the download as transferred.
     pub bytes: u64,
-    /// Bytes after decompression.
+    /// The number of bytes after decompression.
     pub decoded_bytes: u64,
     /// The compression of the download.
     pub compression: Option<&'static str>,
@@ -132,27 +131,27 @@ pub struct StepReport {
     pub unknown_columns: usize,
     /// Cells that could not be read, by property.
     pub unreadable: BTreeMap<&'static str, u64>,
-    /// Times that stand for never, such as 1970-01-01, by property.
+    /// Times that mean "never", such as 1970-01-01, by property.
     pub never_times: BTreeMap<&'static str, u64>,
     /// Identifiers that more than a few entities share, by property.
     pub shared_identifiers: BTreeMap<&'static str, u64>,
-    /// Rows in which a visible mark stands in the place of a NUL.
+    /// Rows in which a visible character replaces a NUL.
     pub rows_with_nul: u64,
     /// Times more than 48 hours ahead of this machine's clock, by property.
     pub future_times: BTreeMap<&'static str, u64>,
-    /// Keys that differ from another one only by the case of letters.
+    /// Keys that differ from another key only in the case of letters.
     pub alike_keys: u64,
-    /// Properties of which the export says nothing, so that they keep the values they had.
+    /// Properties that the export does not have, so that they keep their earlier values.
     pub doubtful: Vec<&'static str>,
     /// Those of them that Nexthink fills only with the connector for Entra ID.
     pub needs_connector: Vec<&'static str>,
     /// Some of the quarantined rows.
     pub quarantine: Vec<QuarantinedRow>,
-    /// Distinct login names that look like hashes, where pseudonyms stand for them.
+    /// The number of distinct login names that look like hashes, if pseudonyms replace login names.
     pub hashed_names: u64,
-    /// The other distinct login names.
+    /// The number of other distinct login names.
     pub plain_names: u64,
-    /// The clauses by which the saved query leaves rows out.
+    /// The clauses by which the saved query leaves out rows.
     pub narrowing: Option<Narrowing>,
     /// The time of fetching, in milliseconds.
     pub fetch_ms: u128,
@@ -164,13 +163,13 @@ pub struct StepReport {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StepOutcome {
-    /// All its rows are there, and that is proven.
+    /// All its rows are proven to be there.
     Complete,
     /// Some rows may be missing.
     Partial,
     /// No row could be used.
     Failed,
-    /// It was not to run.
+    /// It did not have to run.
     #[default]
     Skipped,
     /// The source asks to wait.
@@ -178,7 +177,7 @@ pub enum StepOutcome {
 }
 
 impl StepOutcome {
-    /// Returns whether the step lacks nothing: it is complete, or was not to run.
+    /// Returns true if the step is complete or did not have to run.
     pub fn lacks_nothing(self) -> bool {
         matches!(self, Self::Complete | Self::Skipped)
     }
@@ -221,23 +220,23 @@ pub struct Rows {
     pub read: u64,
     /// Rows that became an entity or an edge.
     pub used: u64,
-    /// Rows that described an entity that another row had described.
+    /// Rows of an entity that another row had already described.
     pub merged: u64,
     /// Rows that could not be read.
     pub quarantined: u64,
-    /// Of people and devices that were erased.
+    /// Rows of erased people and devices.
     pub suppressed: u64,
 }
 
-/// A row that was set aside.
+/// A quarantined row.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantinedRow {
-    /// In which of the step's files, counted from 1.
+    /// The number of the step's file, counted from 1.
     pub file: usize,
     /// The line in the file, counted from 1.
     pub line: u64,
-    /// The reason why it was set aside.
+    /// The reason for the quarantine.
     pub reason: String,
 }
 
@@ -250,7 +249,7 @@ pub struct TypeReport {
     pub name: String,
     /// Its objects in the generation.
     pub objects: u64,
-    /// In the generation before.
+    /// Its objects in the previous generation.
     pub objects_before: Option<u64>,
     /// True if objects may be missing or outdated.
     pub partial: bool,
@@ -282,7 +281,7 @@ impl RunReport {
         }
     }
 
-    /// Completes the report: `complete` means that every step that was to run is.
+    /// Completes the report.
     pub(super) fn finish(&mut self, steps: Vec<StepReport>, ending: Ending, host: &Host) {
         self.steps = steps;
         self.outcome = if ending == Ending::Complete { "complete" } else { "partial" };
@@ -290,7 +289,7 @@ impl RunReport {
         self.finished_at = host.now().to_rfc3339();
     }
 
-    /// Returns whether the audit trail was read, and as a whole.
+    /// Returns true if the audit trail was read completely.
     pub fn is_audit_whole(&self) -> bool {
         self.steps.is_empty() && self.audit.as_ref().is_some_and(AuditReport::is_complete)
     }
@@ -301,7 +300,7 @@ impl StepReport {
         StepReport { id: step.id, name: step.name, ..StepReport::default() }
     }
 
-    /// Notes what was downloaded.
+    /// Adds the facts about the downloads.
     pub(super) fn deliver(&mut self, delivery: &FetchedFiles) {
         let FetchedFiles { files, truncated, lacking, parts, narrowing, prepared } = delivery;
         self.narrowing =
@@ -316,7 +315,7 @@ impl StepReport {
         self.reason = lacking.as_ref().map(|lacking| format!("{truncated}, and {lacking}"));
     }
 
-    /// Notes what was read of it.
+    /// Adds the facts about the rows.
     pub(super) fn read(&mut self, read: &Read) {
         self.decoded_bytes = read.bytes;
         self.compression = read.compression.map(Compression::name);
@@ -390,8 +389,8 @@ impl StepReport {
     }
 }
 
-/// Returns whether Nexthink fills a property only where its connector for Entra ID is set up (Nexthink, NQL data
-/// model: `user.ad.*`).
+/// Returns true if Nexthink fills a property only if its connector for Entra ID is set up (Nexthink, NQL data model:
+/// `user.ad.*`).
 fn needs_connector(property: &Property) -> bool {
     property.columns.first().is_some_and(|column| column.starts_with("user.ad."))
 }

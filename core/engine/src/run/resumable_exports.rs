@@ -1,5 +1,5 @@
-//! The notes about exports for the next run: an export is paid for once, so one that a killed run
-//! has started is resumed.
+//! Notes on exports for the next run: an export is paid for once, so the next run resumes the exports that a killed
+//! run has started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -12,12 +12,12 @@ use super::encrypted_downloads::Files;
 use super::quota::{QuotaClock, QuotaReservation};
 use core_terminal::bytes;
 
-/// The largest age of an export that is resumed, in milliseconds: two hours, which is longer than one is
-/// waited for. Older rows would be mixed with newer ones of the other exports.
+/// The largest age of a resumable export, in milliseconds: two hours, which is longer than a run waits for an export.
+/// Older rows would be mixed with newer ones of the other exports.
 const RESUMABLE_MS: u64 = 2 * 60 * 60 * 1000;
 
-/// The furthest future in which the start of an export may lie, in milliseconds: readings of Nexthink's clock
-/// differ by as much. One further ahead was dated by a wrong clock and has no age.
+/// The time by which the start of an export may be in the future, in milliseconds, since readings of Nexthink's clock
+/// differ by as much. An export further ahead was dated by a wrong clock, so its age is unknown.
 const CLOCK_ERROR_MS: u64 = 2 * 60 * 1000;
 
 /// The note on a download.
@@ -25,7 +25,7 @@ const CLOCK_ERROR_MS: u64 = 2 * 60 * 1000;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Note {
     started_ms: u64,
-    /// The start of the system in which it was downloaded, if that has an id.
+    /// The ID of the system's start in which it was downloaded, if the system has one.
     #[serde(default)]
     boot_id: Option<String>,
     record: ExportRecord,
@@ -40,16 +40,16 @@ pub(super) struct ResumableExports(BTreeMap<String, Note>);
 pub(super) struct Journal {
     downloads: Downloads,
     name: String,
-    /// True if a later run can go on with the download; not with an encrypted one.
+    /// True if a later run can resume the download, which is impossible for an encrypted one.
     keeps: bool,
-    /// Of its start, and of another one if that is lost.
+    /// The reservation for its start, and for a second start if the first export is lost.
     reservation: QuotaReservation,
     started_ms: Option<u64>,
 }
 
 impl ResumableExports {
-    /// Selects what can be resumed from the notes on downloads, by the clock that they were dated
-    /// with: by a wrong one, an export would be paid for twice, or old rows mixed with new ones.
+    /// Selects the resumable exports from the notes on downloads, by the clock that dated them. By a wrong clock, an
+    /// export would be paid for twice, or old rows would be mixed with new ones.
     pub(super) fn of(notes: Vec<(String, Vec<u8>)>, clock: QuotaClock) -> ResumableExports {
         let now = clock.now().0;
         let is_fresh = |note: &Note| {
@@ -63,27 +63,27 @@ impl ResumableExports {
         ResumableExports(read.collect())
     }
 
-    /// None at all: no run can go on with the encrypted downloads of another.
+    /// Returns no exports: no run can resume the encrypted downloads of another.
     pub(super) fn none() -> ResumableExports {
         ResumableExports(BTreeMap::new())
     }
 
-    /// Leaves out downloads that an earlier run has held back.
+    /// Removes downloads that an earlier run has held back.
     pub(super) fn drop_held(&mut self, held: &BTreeSet<String>) {
         self.0.retain(|name, _| !held.contains(name));
     }
 
-    /// Returns whether this download can be resumed.
+    /// Returns true if this download can be resumed.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    /// Returns whether an export that is asked for like this need not be started.
+    /// Returns true if an export with this order is already paid for.
     pub(super) fn is_paid(&self, name: &str, order: &ExportOrder) -> bool {
         self.paid_at(name, order).is_some()
     }
 
-    /// When it was started, in milliseconds since 1970-01-01 UTC by the clock of the quota.
+    /// Returns the time of its start, in milliseconds since 1970-01-01 UTC by the clock of the quota.
     pub(super) fn paid_at(&self, name: &str, order: &ExportOrder) -> Option<u64> {
         self.0.get(name).filter(|note| note.record.fits(order)).map(|note| note.started_ms)
     }
@@ -95,7 +95,7 @@ impl ResumableExports {
         u32::try_from(paid).unwrap_or(u32::MAX)
     }
 
-    /// The record of an export that is asked for like this, and the journal to go on with.
+    /// Returns the record of an export with this order, if it can be resumed, and the journal for it.
     pub(super) fn take_up(
         &self,
         files: &Files,
@@ -116,9 +116,9 @@ impl ResumableExports {
 }
 
 impl Note {
-    /// The record without its file unless that was written in this start of the system: a download is not fsynced,
-    /// so after a loss of power a file of the right length may hold zeros. The export itself is paid for, and its file
-    /// can be had again.
+    /// Returns the record, without its file if that was written before the system was restarted: downloads are not
+    /// fsynced, so after a loss of power a file of the right length may contain zeros. The export itself is paid for,
+    /// and its file can be downloaded again.
     fn usable_record(&self) -> ExportRecord {
         let mut record = self.record.clone();
         if self.boot_id.is_none() || self.boot_id != core_files::boot_id() {
@@ -143,7 +143,7 @@ impl ExportJournal for Journal {
         if !self.keeps {
             return Ok(());
         }
-        // A record without a start is one of an earlier run, whose time was taken up with it.
+        // A record without a start is that of an earlier run, and has its time.
         let started_ms = self.started_ms.unwrap_or_default();
         let note = serde_json::to_vec(&Note {
             started_ms,
@@ -154,13 +154,13 @@ impl ExportJournal for Journal {
     }
 
     fn forget(&mut self) -> io::Result<()> {
-        // The file stays: it is open, and emptied before it is written to again.
+        // The file stays: it is open, and is truncated before it is written again.
         self.downloads.remove_note(&self.name).map_err(io::Error::other)
     }
 }
 
 impl Journal {
-    /// Fails before a download fills the disk. The generation needs room too, but less than that.
+    /// Fails before a download fills the disk. The generation needs space too, but less.
     fn check_room(&self, record: &ExportRecord) -> io::Result<()> {
         let announced =
             record.file.as_ref().filter(|file| file.whole.is_none()).and_then(|file| file.total);
@@ -183,7 +183,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // A download that cannot be continued is only in the way; a sealed one is read by this run.
+        // A download that cannot be resumed is useless; an encrypted one is read by this run.
         if self.keeps
             && let Ok(None) = self.downloads.note(&self.name)
             && let Err(error) = self.downloads.remove(&self.name)
@@ -204,7 +204,7 @@ mod tests {
         ExportOrder::new(query.parse().expect("a query ID"), Compression::Zstd)
     }
 
-    /// The note of an export that was started so many minutes ago.
+    /// The note of an export that was started some minutes ago.
     fn note(name: &str, query: &str, minutes_ago: i64) -> (String, Vec<u8>) {
         let now = i64::try_from(host().now().0).expect("in the calendar");
         let started_ms = u64::try_from(now - minutes_ago * 60_000).expect("after 1970");

@@ -9,11 +9,11 @@ use crate::engine::Engine;
 use crate::ledger;
 use crate::mirrors;
 
-/// Removes the downloads that are published now, and what was kept long enough. That this fails costs
-/// space and is made up for by the next run, so the run stays good.
+/// Removes the published downloads, and everything past its retention period. A failure only costs space, and the
+/// next run makes up for it, so it does not fail the run.
 ///
-/// While this machine's clock and Nexthink's disagree, nothing goes by age and no date is remembered: whichever
-/// of the two is wrong, it would remove what is still wanted, now or once it is right again.
+/// While this machine's clock and Nexthink's disagree, nothing is removed by age and no date is recorded: whichever
+/// clock is wrong, items would be removed too early, now or once it is right again.
 pub(super) fn retain(
     engine: Engine<'_>,
     lock: &RunLock,

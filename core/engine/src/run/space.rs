@@ -1,5 +1,5 @@
-//! The room on the disk that a run needs, estimated by what the last one took. A disk that fills up in
-//! mid-run wastes the exports that were paid for.
+//! The disk space that a run needs, estimated from the last run. A disk that fills up during a run wastes the exports
+//! that were paid for.
 
 use core_store::{Generation, Store, TenantStore};
 
@@ -8,24 +8,24 @@ use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 use core_terminal::bytes;
 
-/// The room that a run needs and has, in bytes.
+/// The space that a run needs and has, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// The room that the last run took, less what it left for the next one; none before the first run.
+    /// The space that the last run took, less the part that the next run can reuse; none before the first run.
     pub needed: Option<u64>,
-    /// None where the system does not tell.
+    /// The free space; none if the system does not report it.
     pub free: Option<u64>,
 }
 
 impl Space {
-    /// Estimates the room for a run with this configuration.
+    /// Estimates the space for a run with this configuration.
     pub fn of(engine: Engine<'_>) -> Result<Self, Failure> {
         let tenant =
             Store::open(engine.settings.store.clone())?.tenant(engine.settings.tenant.as_str())?;
         Self::after(tenant.current()?.as_ref(), &tenant)
     }
 
-    /// Estimates the room for the run after the one that made a generation.
+    /// Estimates the space for the run after the one that made a generation.
     pub(super) fn after(
         previous: Option<&Generation>,
         tenant: &TenantStore,
@@ -39,7 +39,7 @@ impl Space {
         Ok(Self { needed, free: tenant.free_bytes() })
     }
 
-    /// Fails if there is not enough.
+    /// Fails if there is not enough space.
     pub fn check(self) -> Result<(), Failure> {
         let (Some(needed), Some(free)) = (self.needed, self.free) else { return Ok(()) };
         if needed <= free {

@@ -1,5 +1,5 @@
-//! The part of a run that the next run and the next delivery need: a file of its own in the
-//! generation's folder, so that it is published with it and no report for people is ever read back.
+//! The facts about a run that the next run and the next delivery need. They have their own file in the generation's
+//! folder, so that they are published with it and no report for people is read back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::report::{self, RunReport, StepOutcome};
 /// The name of the file.
 pub(super) const FILE: &str = "state.json";
 
-/// The version that this program writes. A file of a newer version tells nothing.
+/// The version that this program writes. Files of a newer version are ignored.
 const VERSION: u32 = 1;
 
 /// The state that a run leaves for the next one.
@@ -23,8 +23,7 @@ pub struct RunState {
     pub steps: Vec<StepState>,
     /// The number of parts of each step in its last complete export.
     pub(super) parts: BTreeMap<String, u32>,
-    /// The downloads of steps that would have removed too much: they are of use again only for a run that is told to
-    /// remove it.
+    /// The downloads of steps that would have removed too much. Only a run that accepts the removal uses them again.
     pub(super) held: BTreeSet<String>,
     /// The bytes that the run has downloaded.
     pub(super) downloaded_bytes: u64,
@@ -46,7 +45,7 @@ pub struct StepState {
 }
 
 impl RunState {
-    /// Returns the state that the run of this report leaves; `before` is what the run before it has left.
+    /// Returns the state after the run of this report; `before` is the state after the previous run.
     pub(super) fn of_report(report: &RunReport, before: Self) -> Self {
         let mut prepared_ms = before.prepared_ms;
         prepared_ms.extend(
@@ -70,19 +69,19 @@ impl RunState {
         }
     }
 
-    /// Reads what the run that made a generation has left. What cannot be read is not known, which costs the next run
-    /// an estimate.
+    /// Reads the state that the run of a generation left. An unreadable state counts as empty, which only makes the
+    /// next run's estimates worse.
     pub fn read(generation: &Generation) -> Self {
         if let Ok(Some(bytes)) = generation.attachment(FILE) {
             let state = serde_json::from_slice(&bytes).ok();
             return state.filter(|state: &Self| state.version <= VERSION).unwrap_or_default();
         }
-        // Versions before this file kept the same facts in the report alone.
+        // Older versions of the program kept these facts only in the report.
         let report = generation.attachment(report::FILE).ok().flatten();
         report.and_then(|bytes| Self::from_report(&bytes)).unwrap_or_default()
     }
 
-    /// The same of the generation before a run, if there is one.
+    /// Reads the state of the generation before a run, if there is one.
     pub(super) fn before(previous: Option<&Generation>) -> Self {
         previous.map(Self::read).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The store of a run: its lock, and what is published in it.
+//! The store of a run: its lock, and the published generation.
 
 use core_store::{Generation, RunLock, TenantStore};
 
@@ -9,7 +9,7 @@ use crate::failure::{Failure, failure_of_place};
 use crate::host::Host;
 use crate::ledger::{self, Event};
 
-/// The locked store of a tenant, with everybody taken out who was erased.
+/// The locked store of a tenant, without erased people.
 pub(super) struct OpenedStore {
     pub(super) lock: RunLock,
     pub(super) previous: Option<Generation>,
@@ -17,8 +17,8 @@ pub(super) struct OpenedStore {
     pub(super) unfinished_erasures: Vec<String>,
 }
 
-/// Locks the store and takes out everybody who was erased and has come back. All that is done with the lock, also
-/// retention after the run, ends once a stop is asked for.
+/// Locks the store and removes erased people who have come back. All work under the lock, including retention after
+/// the run, ends once a stop is requested.
 pub(super) fn open_store(
     engine: Engine<'_>,
     cancellation: &Cancellation,
@@ -36,11 +36,11 @@ pub(super) fn open_store(
     Ok(OpenedStore { lock, previous, unfinished_erasures: shortfalls })
 }
 
-/// Takes the right to write to a tenant's part of the store. The ledger has an entry for each generation that
-/// goes with what killed runs have left.
+/// Locks a tenant's part of the store for writing, and removes the leftovers of killed runs. The ledger gets an entry
+/// for each generation among them.
 ///
 /// # Errors
-/// Another process has it, or the place cannot be used.
+/// Another process has the lock, or the place cannot be used.
 pub fn lock_tenant(host: &Host, tenant: &TenantStore) -> Result<RunLock, Failure> {
     let lock = tenant.lock_and_tell(&host.lock_owner(), &mut |generation| {
         let event = Event::UnpublishedRemoved { generation: generation.as_str() };
@@ -49,16 +49,16 @@ pub fn lock_tenant(host: &Host, tenant: &TenantStore) -> Result<RunLock, Failure
     lock.map_err(failure_of_place)
 }
 
-/// Refuses to go on from a generation of another region.
+/// Refuses to build on a generation of another region.
 ///
 /// # Errors
-/// It is of another region.
+/// The published generation is of another region.
 pub fn check_region(engine: Engine<'_>, published: &Generation) -> Result<(), Failure> {
     let region = &published.manifest().region;
     if region == engine.settings.region.as_str() {
         return Ok(());
     }
-    // A tenant of the same name elsewhere is another one: everything would be taken for gone.
+    // A tenant of the same name in another region is a different one: all of its objects would count as gone.
     Err(Failure::configuration(format!(
         "the store holds tenant {} of region {region}, and `nexthink.region` is {}: give this one a \
          store of its own in `store.location`",

@@ -28,7 +28,7 @@ mod trouble;
 mod world;
 mod year;
 
-// A step that nothing names is not linked in, and then not in the registry.
+// A step that no code names is not linked, and so not in the registry.
 use step_account as _;
 use step_alerts as _;
 use step_audit as _;

@@ -1,4 +1,4 @@
-//! The day's exports: what is promised, started, taken back and remembered.
+//! The quota: reservations, starts, reverted starts and the record on disk.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl Place {
         Quota::open(&self.lock, limit, &host()).expect("nothing is damaged")
     }
 
-    /// A quota by a clock that is so many hours later than that of a test.
+    /// A quota by a clock that is some hours later than that of a test.
     fn quota_later(&self, limit: u32, hours: u64) -> Quota {
         let mut later = host();
         let now = Moment(host().now().0 + hours * HOUR_MS);
@@ -121,7 +121,7 @@ fn starts_are_on_record_before_anything_is_requested_and_count_for_a_day() {
 
 #[test]
 fn a_run_begins_only_if_the_rest_of_the_day_is_enough_for_it() {
-    // The limit, what is used up, the queries, their parts, and how it is answered.
+    // The limit, the used exports, the queries, their parts, and the answer.
     let table = [
         (10, 0, 10, 0, None),
         (10, 0, 0, 0, None),
@@ -164,7 +164,7 @@ fn a_clock_that_is_behind_what_is_on_record_decides_nothing() {
     let ahead = place.quota_later(5, 48);
     start(&ahead, 1);
     ahead.defer(Duration::from_hours(1));
-    // By its own clock this run is two days before the wait was asked for.
+    // By its own clock, this run is two days before the request to wait.
     assert!(place.quota(5).check_deferral().is_ok());
 }
 

@@ -1,17 +1,17 @@
-//! The losses of a step: rows that draw no relationship, and objects that are gone. Each is counted in a table of
-//! its own, where a reader who looks at the totals would miss it.
+//! The losses of a step: rows that make no relationship, and objects that are gone. They have remarks of their own,
+//! since a reader of the totals would miss them.
 
 use core_ingest::edges::EdgeCounts;
 use serde::Serialize;
 
 use super::StepReport;
 
-/// Rows that name an entity that no export has.
+/// Counts of rows that name an entity that no export has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Dangling {
     /// Their number.
     rows: u64,
-    /// Of how many rows that name an entity at both ends.
+    /// The number of all rows that name an entity at both ends.
     of: u64,
 }
 
@@ -22,8 +22,8 @@ impl Dangling {
         (counts.dangling > 0).then_some(Dangling { rows: counts.dangling, of })
     }
 
-    /// Says how many rows there are and what to look for. That all of them dangle is hardly ever the estate:
-    /// the two queries then show different objects.
+    /// Returns a remark with the number of rows and a likely cause. If all rows dangle, the estate is hardly ever the
+    /// cause: the two queries then cover different objects.
     fn remark(self, step: &str, relationship: &str) -> String {
         let Dangling { rows, of } = self;
         let advice = if rows == of {
@@ -42,12 +42,13 @@ impl Dangling {
 pub struct Removed {
     /// Their number.
     objects: u64,
-    /// Of how many in the generation before.
+    /// The number of all of them in the previous generation.
     of: u64,
 }
 
 impl StepReport {
-    /// Notes what a complete step removes: by type, how many objects there were and how many are gone.
+    /// Notes the removals of a complete step: for each type, the number of objects before, and of those that are
+    /// gone.
     pub fn note_removals(&mut self, removals: &[(&'static str, u64, u64)]) {
         let gone = removals.iter().filter(|(.., objects)| *objects > 0);
         self.removed = gone.map(|&(name, of, objects)| (name, Removed { objects, of })).collect();
