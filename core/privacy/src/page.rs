@@ -15,8 +15,8 @@ const RIGHTS: &str = include_str!("rights.md");
 pub fn columns_and_rights() -> String {
     let keys: Vec<&str> = Step::all().iter().flat_map(|step| step.key_columns()).collect();
     let mut page = String::from(
-        "\n## Columns\n\nWhat `[privacy] profile` does to each column before anything is kept of it; \
-         `[privacy.columns]` changes single ones.\n\n| Column | Class | `full` | `pseudonymous` | \
+        "\n## Columns\n\nThe action of each `[privacy] profile` on each column, before anything of it is \
+         stored. `[privacy.columns]` overrides single columns.\n\n| Column | Class | `full` | `pseudonymous` | \
          `minimal` |\n| --- | --- | --- | --- | --- |\n",
     );
     for column in Column::all() {
