@@ -1,4 +1,4 @@
-//! Copies between folders and buckets: what arrives, what is refused, and what a defect leads to.
+//! Copies between folders and buckets: their results, refusals, and the effects of defects.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) fn bucket_at(bucket: &SimulatedBucket, address: &str) -> Place {
     client_place(InProcess::new(bucket), address)
 }
 
-/// A place that is reached by this client.
+/// A place that this client reaches.
 pub(crate) fn client_place(client: InProcess, address: &str) -> Place {
     Place::Bucket {
         store: Arc::new(client),
@@ -55,7 +55,7 @@ pub(crate) async fn restored(from: &Place) -> Result<Estate, BucketError> {
     Ok(estate)
 }
 
-/// Asserts that a bucket has nothing but what its head refers to.
+/// Asserts that a bucket has only the objects that its head refers to.
 pub(crate) fn assert_nothing_else(bucket: &SimulatedBucket) {
     let head = bucket.peek("backup/acme/head.json").expect("there is a head");
     let mut text = String::from_utf8_lossy(&head).into_owned();

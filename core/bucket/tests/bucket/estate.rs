@@ -29,7 +29,7 @@ pub(crate) struct Estate {
 }
 
 impl Estate {
-    /// A store with nothing in it.
+    /// An empty store.
     pub(crate) fn empty() -> Self {
         let folder = TempDir::new().expect("a folder can be made");
         let location = Location::Folder(folder.path().join("store"));
@@ -118,7 +118,7 @@ impl Estate {
         appender.commit(serde_json::Value::Null).expect("there is room");
     }
 
-    /// Erases a person: their row goes from every generation.
+    /// Erases a person: removes their row from every generation.
     pub(crate) fn erase(&self, erasure: &str, key: &str) {
         let lock = self.lock();
         self.append_to_ledger("erasure");

@@ -1,6 +1,6 @@
 //! The requests and bytes that copies cost, which `docs/scale.md` quotes.
 //!
-//! They depend on the number of files alone, so that a store of a few rows shows them.
+//! They depend only on the number of files, so a store of a few rows is enough.
 
 use core_bucket::{BucketError, refresh, send_reads};
 use core_simulator::{BucketCall, BucketTraffic, SimulatedBucket};
@@ -9,7 +9,7 @@ use crate::copies::{bucket_place, restored, run};
 use crate::estate::{Estate, FIRST, SECOND, THIRD};
 use crate::working;
 
-/// The requests between two looks: writes, reads, lists, deletions.
+/// The requests between two measurements: writes, reads, lists, deletions.
 fn requests(before: &BucketTraffic, after: &BucketTraffic) -> [u64; 4] {
     let count = |call| after.count(call) - before.count(call);
     [BucketCall::Put, BucketCall::Get, BucketCall::List, BucketCall::Delete].map(count)

@@ -1,4 +1,4 @@
-//! The same over real HTTP, with the client that a program built with the feature `cloud` has.
+//! The same over real HTTP, with the client behind the feature `cloud`.
 
 use std::sync::Arc;
 

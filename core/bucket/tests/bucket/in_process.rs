@@ -21,7 +21,7 @@ use tokio::sync::RwLock;
 #[derive(Debug, Clone)]
 pub(crate) struct InProcess {
     bucket: SimulatedBucket,
-    /// Held for writing while the process of the client is paused: then its requests wait.
+    /// Held for writing while the process of the client is paused, so that its requests wait.
     pause: Arc<RwLock<()>>,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for InProcess {
     }
 }
 
-/// The result as the client for S3 returns it, which takes an HTTP 409 for "already exists".
+/// The result in the form of the client for S3, which reports HTTP 409 as "already exists".
 async fn outcome<T>(key: &Path, result: std::result::Result<T, BucketRefusal>) -> Result<T> {
     let refusal = match result {
         Ok(value) => return Ok(value),

@@ -1,6 +1,6 @@
 //! A copy that is killed at each of its requests, before and after the bucket has carried it out.
 //!
-//! At every moment the bucket has the old store or the new one, and the next copy completes it.
+//! At every moment, the bucket has the old store or the new one, and the next copy completes it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +34,8 @@ async fn killed_at(
     }
 }
 
-/// Reads everything that a bucket shows: the hashes of the files by path. None if it shows nothing.
+/// Reads the published content of a bucket: the hashes of the files by path. None if nothing is
+/// published.
 async fn shown(bucket: &SimulatedBucket) -> Result<Option<BTreeMap<String, String>>, BucketError> {
     let copy = SimulatedBucket::default();
     match run(&bucket_place(bucket), &bucket_at(&copy, "s3://copy/")).await {

@@ -1,4 +1,4 @@
-//! A holder and a waiter when the bucket or the other one misbehaves, a case each.
+//! A holder and a waiter while the bucket or the other process misbehaves, one case per test.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ async fn acquire(store: &Arc<dyn ObjectStore>, owner: &str) -> Result<HeldLease,
     HeldLease::acquire(Arc::clone(store), &folder(), request(owner)).await
 }
 
-/// Plans a fault for the next write, and for as many after it.
+/// Plans a fault for the next writes.
 fn next_writes(bucket: &SimulatedBucket, fault: BucketFault, count: u64) {
     let first = bucket.requests() + 1;
     // A read-back follows each write.
@@ -89,7 +89,7 @@ async fn a_write_whose_answer_is_lost_is_recognized() -> Tested {
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_to_the_first_head_is_recognized() -> Tested {
     let (bucket, store) = bucket();
-    // The first request reads that there is no head.
+    // The first request finds that there is no head.
     bucket.update(|behaviour| {
         behaviour.faults.insert(2, BucketFault::AnswerLost);
     });

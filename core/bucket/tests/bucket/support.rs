@@ -1,4 +1,4 @@
-//! The parts that the tests share.
+//! The shared parts of the tests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

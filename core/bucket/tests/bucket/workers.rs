@@ -1,7 +1,7 @@
-//! Eight workers over one bucket, each paused now and then for longer than a lease lives.
+//! Eight workers with one bucket, each sometimes paused for longer than the lifetime of a lease.
 //!
-//! Each publication must come from the holder of the newest epoch. A worker notes the epoch under which it publishes
-//! in the content itself, so that a later look at the sequence of heads finds every publication that came too late.
+//! Each publication must come from the holder of the newest epoch. A worker writes the epoch under which it publishes
+//! into the content, so that the sequence of heads reveals every publication that came too late.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ const ROUNDS: u32 = 200;
 /// The epochs of the publications in the order in which the bucket took them.
 type Publications = Arc<Mutex<Vec<u64>>>;
 
-/// Works for a while, and is sometimes paused for longer than a lease lives.
+/// Works for a while, and is sometimes paused for longer than the lifetime of a lease.
 async fn work(pause: &RwLock<()>, dice: &mut fastrand::Rng) {
     if dice.u8(..4) == 0 {
         let _paused = pause.write().await;
@@ -35,8 +35,8 @@ fn publications_out_of_order(epochs: &[u64]) -> usize {
     epochs.windows(2).filter(|pair| pair[1] < pair[0]).count()
 }
 
-/// A worker that takes the lease, works and publishes again and again. Returns how often it published, and how often it
-/// had lost its lease by then.
+/// A worker that repeatedly takes the lease, works and publishes. Returns the number of publications, and of leases
+/// that it had lost by then.
 async fn worker(
     client: InProcess,
     number: u64,
@@ -96,8 +96,8 @@ async fn nothing_is_published_under_a_lost_epoch() -> Result<(), BucketError> {
     Ok(())
 }
 
-/// A lease and a published pointer in two objects, as they must not be: the holder looks at the lease, and writes the
-/// pointer after that.
+/// The wrong design: lease and published pointer in two objects. The holder checks the lease, and then writes the
+/// pointer.
 async fn worker_apart(client: InProcess, number: u64, log: Publications) {
     let (pause, store) = (client.pause(), Arc::new(client) as Arc<dyn ObjectStore>);
     let (lease_key, current_key) = (Path::from("lease"), Path::from("CURRENT"));
@@ -121,7 +121,7 @@ async fn epoch_apart(store: &Arc<dyn ObjectStore>, key: &Path) -> Option<(u64, U
     Some((String::from_utf8_lossy(&bytes).parse().ok()?, version))
 }
 
-/// Takes the lease if it did not change for one lifetime.
+/// Takes the lease if it has not changed for one lifetime.
 async fn take_apart(store: &Arc<dyn ObjectStore>, key: &Path, dice: &mut fastrand::Rng) -> u64 {
     loop {
         let seen = epoch_apart(store, key).await;

@@ -1,4 +1,4 @@
-//! Working copies: machines that take turns at a tenant whose store is a bucket, and die at it.
+//! Working copies: machines that take turns with a tenant whose store is a bucket, and are killed at it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,21 +39,21 @@ pub(crate) async fn open(
     WorkingCopy::open(request(machine, bucket)).await
 }
 
-/// Takes a tenant up on a machine, works there and publishes.
+/// Opens a tenant on a machine, works there and publishes.
 async fn session(machine: &Estate, bucket: &SimulatedBucket, work: impl FnOnce()) -> Tested {
     let copy = open(machine, bucket).await?;
     work();
     copy.close().await
 }
 
-/// A machine that has read what a bucket has.
+/// A machine with a copy for reading.
 async fn reader(bucket: &SimulatedBucket) -> Result<Estate, BucketError> {
     let machine = Estate::empty();
     assert!(refresh(&request(&machine, bucket)).await?, "no process writes here");
     Ok(machine)
 }
 
-/// The hashes of all files but the ledger, whose entries depend on the way that led to them.
+/// The hashes of all files but the ledger, whose entries depend on the sequence of actions.
 fn files(machine: &Estate) -> BTreeMap<String, String> {
     let files = machine.snapshot().files.into_iter();
     let files = files.filter(|(path, _)| !path.starts_with("ledger/"));
@@ -67,7 +67,7 @@ fn events_of_ledger(machine: &Estate) -> Vec<String> {
     entries.into_iter().map(|entry| entry.record.event).collect()
 }
 
-/// Does what a run and an erasure do, and publishes in between.
+/// Makes the changes of a run and an erasure, and publishes in between.
 pub(crate) async fn run(machine: &Estate, copy: &mut WorkingCopy) -> Tested {
     machine.lock().set_state("quota", b"{\"started\": 8}").expect("there is room");
     copy.publish(Change::State).await?;
@@ -124,7 +124,7 @@ async fn a_session_that_is_killed_anywhere_is_taken_over_and_ends_as_one_from_sc
     copy.close().await?;
     let expected = files(&scratch);
 
-    // Before a request is mostly after the one before it, but for those that are sent at the same time.
+    // "Before a request" is mostly "after the previous one", except for requests that are sent at the same time.
     for (fault, step) in [(BucketFault::HangAfter, 1), (BucketFault::HangBefore, 5)] {
         for number in (1..).step_by(step) {
             let bucket = before.fork();
@@ -152,7 +152,7 @@ async fn a_session_that_is_killed_anywhere_is_taken_over_and_ends_as_one_from_sc
     Ok(())
 }
 
-/// Readers see the old generation or the new one, whole.
+/// Checks that readers see the whole old generation or the whole new one.
 async fn check_after_kill(bucket: &SimulatedBucket, origin: &Estate, number: u64) -> Tested {
     let seen = reader(bucket).await?;
     let current = seen.tenant.history().expect("it is whole").into_iter().find(|e| e.is_current);
@@ -160,7 +160,7 @@ async fn check_after_kill(bucket: &SimulatedBucket, origin: &Estate, number: u64
     assert!([SECOND, THIRD].contains(&current.as_str()), "request {number}");
     for id in [FIRST, SECOND] {
         let id = GenerationId::parse(id).expect("an ID");
-        // One that an erasure has not been through yet is closed.
+        // A generation that has not been through an erasure cannot be opened.
         match seen.tenant.generation(&id) {
             Ok(generation) => generation.verify()?,
             Err(error) => assert!(error.to_string().contains("erased"), "{error}"),
@@ -170,7 +170,7 @@ async fn check_after_kill(bucket: &SimulatedBucket, origin: &Estate, number: u64
     Ok(())
 }
 
-/// Another machine does what is left of the work.
+/// Lets another machine do the rest of the work.
 async fn take_over(
     bucket: &SimulatedBucket,
     expected: &BTreeMap<String, String>,
@@ -240,7 +240,7 @@ async fn the_first_run_of_a_tenant_that_is_killed_leaves_nothing_that_is_taken_f
     session(&machine, &bucket, || machine.publish(SECOND, &["bob"])).await?;
     let seen = reader(&bucket).await?;
     assert_eq!(seen.devices(), ["bob".to_owned()].into());
-    // Who did what on this machine is not forgotten, though nothing came of it.
+    // The actions on this machine are recorded, although they had no result.
     assert_eq!(events_of_ledger(&seen), [format!("run {FIRST}"), format!("run {SECOND}")]);
     Ok(())
 }
@@ -255,7 +255,7 @@ async fn a_read_without_a_lease_is_in_the_ledger_once() -> Tested {
     asking.append_to_ledger("query 1");
     send_reads(&reading).await?;
     send_reads(&reading).await?;
-    // The process is killed before it sends this one: the next command on this machine does.
+    // The process is killed before it sends this record; the next command on this machine sends it.
     asking.append_to_ledger("query 2");
     assert!(refresh(&reading).await?);
     assert!(refresh(&reading).await?);
