@@ -1,4 +1,4 @@
-//! The time for which something is missing, so that a late appearance is not taken for gone.
+//! The time for which something has been missing, so that a late appearance does not count as gone.
 
 use std::time::Duration;
 

@@ -124,7 +124,7 @@ impl Trail {
 pub struct AuditRequest {
     /// Whose trail.
     pub trail: Trail,
-    /// `before_date`, as `2026-03-01T10:00:00` by Nexthink's clock; now if there is none.
+    /// `before_date`, such as `2026-03-01T10:00:00`, by Nexthink's clock; none means now.
     pub before: Option<String>,
     /// `elapsed_hours`: how long before that the part begins.
     pub elapsed_hours: u32,

@@ -81,7 +81,7 @@ impl Client {
         let ExportOrder { query, parameters, compression, usual_time: _ } = order;
         let body = StartExport { query_id: query, parameters, compression: *compression };
         let answer = self.call_noted(ApiCall::StartExport(&body), AT, Some(journal)).await?;
-        // Created or accepted, it is paid for: what counts is the ID in its body.
+        // Created or accepted, the export is paid for: the ID in the body counts.
         if !matches!(answer.status, StatusCode::CREATED | StatusCode::ACCEPTED) {
             check_query(&answer, query, AT)?;
         }
@@ -138,7 +138,7 @@ impl Client {
             }
         };
         if status.len() > STATUS_CAP {
-            // A word that this program does not know may mean that the export runs; this is no word.
+            // An unknown word may mean that the export runs; this is not a word.
             let what = "a status that is longer than any word";
             return Err(answer.unexpected(Endpoint::ExportStatus, what));
         }
@@ -165,8 +165,8 @@ impl Client {
         })
     }
 
-    /// Makes one call: with a token, repeated while the trouble looks transient, and once more
-    /// with a new token if this one is refused.
+    /// Makes one call with a token. It is repeated while the failure looks transient, and once more with a new token
+    /// if the first one is refused.
     pub(crate) async fn call(
         &self,
         call: ApiCall<'_>,

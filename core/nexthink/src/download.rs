@@ -47,9 +47,9 @@ pub struct Download {
 impl Client {
     /// Fetches the file behind a results link into `sink`, as transferred, and flushes it.
     ///
-    /// Until the first byte, trouble that looks transient is repeated; after it, an error leaves
-    /// part of the file in `sink`: [`Client::run_export`] is the one that goes on from there.
-    /// `on_progress` gets the bytes so far and those of the whole file.
+    /// Until the first byte, transient failures are retried. After it, an error leaves a part of
+    /// the file in `sink`; only [`Client::run_export`] resumes it. `on_progress` gets the number of
+    /// bytes so far, and of the whole file.
     ///
     /// # Errors
     /// [`NexthinkError::LinkExpired`] asks for a new link; [`NexthinkError::DownloadRefused`],
@@ -68,12 +68,12 @@ impl Client {
         self.receive(response, &mut transfer, sink, on_progress).await
     }
 
-    /// Asks for what `transfer` still lacks, or for the whole file anew where a part is of no use;
-    /// tells which of them comes. Where that is the whole file, `sink` is empty.
+    /// Requests the missing rest of a transfer, or the whole file if a part cannot be used. Returns
+    /// which of them comes; for the whole file, `sink` is empty.
     ///
     /// # Errors
-    /// Those of [`Client::download`], and [`NexthinkError::DownloadChanged`] if the file is
-    /// another one than before; the next call then starts from zero.
+    /// Those of [`Client::download`], and [`NexthinkError::DownloadChanged`] if the file has
+    /// changed; the next call then starts from zero.
     pub(crate) async fn open_rest(
         &self,
         link: &ResultsLink,
@@ -96,7 +96,7 @@ impl Client {
         answered.map(|answered| (response, answered))
     }
 
-    /// Writes the body of `response` to `sink`, up to the length that was announced, which is told
+    /// Writes the body of `response` to `sink`, up to the announced length, which is reported
     /// before the first byte.
     pub(crate) async fn receive(
         &self,
@@ -135,9 +135,8 @@ impl Client {
         }
     }
 
-    /// Gets an answer that carries the whole file or, if `rest` is asked for, says what became of
-    /// that: the rest (206), the whole file (200), or that the file is another one (412,
-    /// or 416 if it is shorter).
+    /// Gets an answer with the whole file. If `rest` is requested, the answer may be the rest
+    /// (206), the whole file (200), or that the file has changed (412, or 416 if it is shorter).
     async fn open(
         &self,
         link: &ResultsLink,

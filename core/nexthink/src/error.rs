@@ -1,7 +1,7 @@
-//! Everything that can go wrong between the program and Nexthink, and what kind of trouble it is.
+//! The errors between the program and Nexthink, and their kinds.
 //!
-//! Nothing of an answer's body gets in here but an export's own error description: texts are fixed,
-//! so no token, signed link or cell value can come along.
+//! Of an answer's body, an error contains only an export's own error description. All other texts
+//! are fixed, so no token, signed link or cell value can be in an error.
 
 mod endpoint;
 
@@ -64,7 +64,7 @@ pub enum NexthinkError {
         client_id: String,
         /// The HTTP status.
         status: u16,
-        /// The OAuth error code if it is a known one, else what happened.
+        /// The OAuth error code if it is a known one, otherwise a description.
         reason: Cow<'static, str>,
     },
     /// The host of the audit trail, or the login host for its sake, does not accept the account.
@@ -79,7 +79,7 @@ pub enum NexthinkError {
         account: String,
         /// The HTTP status.
         status: u16,
-        /// The OAuth error code if it is a known one, else what happened.
+        /// The OAuth error code if it is a known one, otherwise a description.
         reason: Option<Cow<'static, str>>,
         /// The remedy, for this kind of account.
         advice: &'static str,
@@ -319,7 +319,7 @@ pub enum ErrorKind {
     Deferred,
     /// The answer cannot be trusted.
     Data,
-    /// This machine could not keep what came back.
+    /// This machine could not store the answer.
     Local,
 }
 

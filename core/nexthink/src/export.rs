@@ -25,11 +25,11 @@ pub enum ExportStatus {
         /// Nexthink's description, escaped and cut to 300 characters.
         description: String,
     },
-    /// A status that the interface does not name; it is not taken for done.
+    /// A status that the interface does not document; it does not count as completed.
     Unknown,
 }
 
-/// The state of an export, as far as an observer needs it.
+/// The state of an export for an observer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExportState {
     /// Not begun.

@@ -1,4 +1,4 @@
-//! Doors for fuzzing to what reads answers, without a server that gives them.
+//! Entry points for fuzzing the parsers of answers, without a server.
 
 use reqwest::StatusCode;
 use tokio::time::Instant;

@@ -29,7 +29,7 @@ pub struct QueryId(String);
 
 /// The opaque handle of one asynchronous export.
 ///
-/// Nexthink documents no alphabet; this one is what can be a path segment as it is.
+/// Nexthink documents no alphabet; this one is the characters that a path segment may contain unescaped.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExportId(String);
 

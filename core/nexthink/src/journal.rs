@@ -59,7 +59,7 @@ impl ExportRecord {
     }
 }
 
-/// Keeps the record of one export, and counts what it costs.
+/// Keeps the record of one export, and counts its starts.
 ///
 /// Called from the task of the run; short blocking writes are fine.
 pub trait ExportJournal: Send {
@@ -73,11 +73,11 @@ pub trait ExportJournal: Send {
     /// A call that got no answer may have cost an export, so this is not called then.
     fn not_started(&mut self);
 
-    /// The state to go on from: after the start, when the results are first said to be truncated,
-    /// when a download begins or begins anew, and when the whole file is in the sink.
+    /// Records the state to resume from: after the start, when the results first turn out to be
+    /// truncated, when a download starts or starts again, and when the whole file is in the sink.
     ///
     /// # Errors
-    /// The reason why it could not be kept; the export then fails, since it could be paid for twice.
+    /// The state could not be recorded. The export then fails, since it could be paid for twice.
     fn record(&mut self, record: &ExportRecord) -> io::Result<()>;
 
     /// The last record is of no use any more: the export is gone, failed, or does not give its file.

@@ -1,7 +1,7 @@
 //! The life of an export as one state machine: start, wait, fetch, done.
 //!
-//! Every step that costs something is written to a journal before the next begins, so that a
-//! process that ends anywhere can be followed by one that goes on from there.
+//! Every step that costs something is written to a journal before the next one begins, so that after a process has
+//! ended anywhere, another one can resume from there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,27 +28,26 @@ const ASK_AGAIN_FOR_LINK: u32 = 3;
 impl Client {
     /// Runs a saved query as an export and writes its results file to `sink` as transferred.
     ///
-    /// `resume` is what an earlier process recorded in its journal for the same order: an export
-    /// that Nexthink still knows is resumed instead of being paid for again, and so is a half
-    /// file in `sink`. A record that does not fit `order` is ignored.
+    /// `resume` is the record of an earlier process for the same order: an export that Nexthink still knows is
+    /// resumed instead of being paid for again, and so is a partial file in `sink`. A record that does not fit
+    /// `order` is ignored.
     ///
-    /// An export that Nexthink forgets, that fails for a reason that may pass, or whose file cannot
-    /// be had even with a new results link, is started anew once. Neither an export nor a file counts as
-    /// gone before it was missing for [`PollSchedule::gone_after`] without a break: servers that answer for
-    /// each other may learn of it one after the other, and a new export costs one of the day's.
+    /// An export is started again once if Nexthink forgets it, if it fails for a transient reason, or if its file
+    /// cannot be downloaded even with a new results link. An export or a file counts as gone only after it was
+    /// missing for [`PollSchedule::gone_after`] without a break: several servers may answer and learn of it one after
+    /// the other, and a new export costs one of the day's.
     ///
-    /// A download that breaks goes on where it was if the file host vouches that the file is still
-    /// the same, else from zero, so [`ExportEvent::Downloading`] may tell fewer bytes than before.
-    /// It is given up when five resumptions in a row bring no progress of 64 KiB. On an error,
-    /// `sink` may hold part of a file; the record says what can be made of it.
+    /// A broken download resumes where it was if the file host proves that the file is still the same, otherwise from
+    /// zero, so [`ExportEvent::Downloading`] may report fewer bytes than before. It is given up after five
+    /// resumptions in a row without a progress of 64 KiB. On an error, `sink` may hold a part of a file; the record
+    /// says whether it can be resumed.
     ///
     /// # Errors
-    /// Those of [`Client::export_status`] and [`Client::download`];
-    /// [`NexthinkError::Forbidden`] and [`NexthinkError::QueryNotFound`] concern the query,
-    /// [`NexthinkError::QuotaExhausted`] and [`NexthinkError::Deferred`] say when to come back,
-    /// [`NexthinkError::ExportFailed`] that Nexthink cannot run the query,
-    /// [`NexthinkError::Deadline`] that it does not get done, and [`NexthinkError::Journal`] is
-    /// about `journal`.
+    /// Those of [`Client::export_status`] and [`Client::download`]; [`NexthinkError::Forbidden`] and
+    /// [`NexthinkError::QueryNotFound`] concern the query, [`NexthinkError::QuotaExhausted`] and
+    /// [`NexthinkError::Deferred`] say when to try again, [`NexthinkError::ExportFailed`] means that Nexthink cannot
+    /// run the query, [`NexthinkError::Deadline`] that it takes too long, and [`NexthinkError::Journal`] concerns
+    /// `journal`.
     pub async fn run_export(
         &self,
         order: &ExportOrder,
@@ -189,7 +188,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
             Some(file) if file.total.is_none_or(|total| in_sink < total) => {
                 Transfer::resumed(file, in_sink)
             }
-            // What is in the sink belongs to no file that is known.
+            // The content of the sink belongs to no known file.
             _ => {
                 self.clear(in_sink).await?;
                 record.file = None;
@@ -259,7 +258,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
         }
     }
 
-    /// Downloads what the sink still lacks.
+    /// Downloads the part that the sink still lacks.
     async fn fetch(
         &mut self,
         mut running: RunningExport,
@@ -321,7 +320,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
             NexthinkError::ExportFailed { description, .. } => transient::is_transient(description)
                 .then_some(self.client.settings.wait_for_new_export),
             NexthinkError::ExportGone { .. } => Some(Duration::ZERO),
-            // A new export would be refused too, and this one can be had once the way is free.
+            // A new export would be refused too, and this one can be downloaded once the host is reachable.
             NexthinkError::FilesBlocked { .. } => return Err(error),
             error if new_link_may_help(error) => Some(Duration::ZERO),
             _ => return Err(error),
@@ -350,7 +349,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
         self.journal.record(record).map_err(journal_failed)
     }
 
-    /// Takes in what Nexthink says about the export.
+    /// Records Nexthink's status of the export.
     fn saw(
         &mut self,
         running: &mut RunningExport,
@@ -398,8 +397,8 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
     }
 }
 
-/// Returns whether Nexthink says that there is no such export. An integrator has seen that a missing
-/// thing is answered like a forbidden one.
+/// Returns true if Nexthink says that there is no such export. An integrator has seen that a missing object is
+/// answered like a forbidden one.
 fn is_unknown(error: &NexthinkError) -> bool {
     matches!(error, NexthinkError::ExportGone { .. } | NexthinkError::Forbidden { .. })
 }

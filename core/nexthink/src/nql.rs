@@ -1,9 +1,8 @@
-//! Reads as much of an NQL text as tells whether the query leaves rows out.
+//! Reads an NQL text as far as needed to detect whether the query leaves out rows.
 //!
-//! Anyone with the right may edit a saved query, and neither its export nor the header of that tells.
-//! A query with a `limit` looks whole, and what it leaves out would be taken for gone. This is no parser
-//! of NQL: it splits the text into its stages and looks at their first words, so that a clause that it
-//! does not know changes nothing.
+//! Anyone with the permission may edit a saved query, and neither its export nor the header reveals that. A query
+//! with a `limit` looks complete, and the missing rows would count as gone. This is not a parser of NQL: it splits
+//! the text into its stages and reads their first words, so an unknown clause changes nothing.
 
 use crate::escape::escaped;
 
@@ -17,8 +16,8 @@ pub struct QueryLimits {
     pub limit: Option<String>,
     /// The time frame of its table, such as `during past 7d`: of objects, those that were active then.
     pub time_frame: Option<String>,
-    /// The clauses that select rows, such as `where device.entity == "…"`. What stands in quotes is left
-    /// out, since it may name a person.
+    /// The clauses that select rows, such as `where device.entity == "…"`. Quoted texts are left out, since they may
+    /// name a person.
     pub filters: Vec<String>,
 }
 
@@ -57,8 +56,7 @@ impl QueryLimits {
     }
 }
 
-/// The stages between the pipes, on one line each, without comments and with `…` for what stands in
-/// quotes.
+/// The stages between the pipes, on one line each, without comments and with `…` for quoted texts.
 fn stages(query: &str) -> Option<Vec<String>> {
     let mut stages = vec![String::new()];
     let mut rest = query.trim_start_matches('\u{feff}').chars().peekable();
@@ -89,7 +87,7 @@ fn stages(query: &str) -> Option<Vec<String>> {
     Some(stages.iter().map(on_one_line).collect())
 }
 
-/// Skips to the end of what stands in quotes; a quote within it has a backslash before it.
+/// Skips to the end of a quoted text; a quote within it is escaped by a backslash.
 fn skip_quoted(rest: &mut impl Iterator<Item = char>, quote: char) -> Option<()> {
     loop {
         match rest.next()? {
@@ -111,7 +109,7 @@ fn skip_comment(rest: &mut impl Iterator<Item = char>) -> Option<()> {
     }
 }
 
-/// The first word of a stage and what follows it; nothing if it is empty.
+/// The first word of a stage and the rest; nothing if the stage is empty.
 fn split_word(stage: &str) -> Option<(&str, &str)> {
     Some(stage.split_once(' ').unwrap_or((stage, ""))).filter(|(word, _)| !word.is_empty())
 }

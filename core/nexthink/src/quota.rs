@@ -1,8 +1,8 @@
-//! The ledger of export starts: what of the day's quota is left, and when there is more.
+//! The record of export starts: the rest of the daily quota, and the time when it grows again.
 //!
-//! It is pure; who owns it keeps it as JSON. What Nexthink takes for a day (which zone, by the
-//! calendar or rolling) is not documented, so a day is the past 24 hours here: a window that
-//! never lets more exports through than any other reading would.
+//! It is pure; its owner stores it as JSON. Nexthink does not document its day (which zone, by the calendar or
+//! rolling), so a day is the past 24 hours here: this window never allows more exports than any other interpretation
+//! would.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ const DAY_MS: u64 = 24 * 3_600_000;
 /// Nexthink's limits are daily: a longer time to wait comes from a clock that was set.
 const LONGEST_DEFERRAL_MS: u64 = 7 * DAY_MS;
 
-/// When exports of a tenant were started, and until when Nexthink wants to be left alone.
+/// The times at which exports of a tenant were started, and the time until which Nexthink asked to wait.
 ///
 /// All times are milliseconds since 1970-01-01 UTC by Nexthink's clock, as far as the caller knows it
 /// ([`ClockOffset::reference_ms`](crate::ClockOffset::reference_ms)). A start that lies in the future
@@ -109,17 +109,16 @@ impl QuotaState {
         self.starts_ms.iter().copied().max().max(self.deferred_at_ms)
     }
 
-    /// Drops what does not matter any more by Nexthink's clock, and dates what lies in its future to
-    /// `now_ms`, since that was noted by a clock that was ahead.
+    /// Drops times that no longer matter by Nexthink's clock, and dates those in its future to `now_ms`, since a
+    /// clock that was ahead recorded them.
     pub fn correct(&mut self, now_ms: u64) {
         self.starts_ms = self.counting(now_ms).map(|start_ms| start_ms.min(now_ms)).collect();
         self.keep_deferral(now_ms);
     }
 
-    /// Drops what does not matter any more by a clock that Nexthink has not confirmed. Starts of the
-    /// coming week stay as they are: this clock may be the one that is behind, and a later run that
-    /// knows better must still find the day's exports. More than a week ahead was certainly noted by a
-    /// wrong clock.
+    /// Drops times that no longer matter by a clock that Nexthink has not confirmed. Starts within the coming week
+    /// stay as they are: this clock may be behind, and a later run with the right time must still find the day's
+    /// exports. Times more than a week ahead were certainly recorded by a wrong clock.
     pub fn prune(&mut self, now_ms: u64) {
         let longest = now_ms.saturating_add(LONGEST_DEFERRAL_MS);
         let kept = self.counting(now_ms);
@@ -234,8 +233,8 @@ mod tests {
         }
     }
 
-    /// A machine whose clock is off in one run or in all of them, and what is left of four exports a day
-    /// in each of its runs.
+    /// A machine whose clock is wrong in one run or in all of them, and the rest of four exports a day in each of its
+    /// runs.
     #[test]
     fn j23_no_jump_of_this_machines_clock_changes_what_is_left() {
         const YEAR: i64 = 365 * 24 * 3_600_000;

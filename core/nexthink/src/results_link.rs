@@ -61,7 +61,7 @@ pub enum LinkRefusal {
     IpAddress,
     /// Its host has an address in a private or special range.
     PrivateAddress,
-    /// Its host is none of those that results files come from.
+    /// Its host is not one of the hosts of results files.
     Host(String),
 }
 
@@ -89,9 +89,9 @@ impl fmt::Display for LinkRefusal {
 
 /// Checks a link by the rule for `hosts`.
 ///
-/// It is stricter than a browser: what a URL parser would repair (backslashes, tabs, dot segments,
-/// unencoded characters) is refused, so that every parser sees the same host, and so that the
-/// bytes that were signed are the bytes that are sent.
+/// It is stricter than a browser: everything that a URL parser would repair (backslashes, tabs, dot
+/// segments, unencoded characters) is refused, so that every parser sees the same host, and the
+/// signed bytes are the sent bytes.
 pub(crate) fn check_results_link(
     text: &str,
     hosts: &FileHosts,

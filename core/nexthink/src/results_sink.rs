@@ -1,5 +1,5 @@
-//! Where a results file is written to: something that can be emptied, for a file that starts anew,
-//! and taken up again, for one that an earlier process began.
+//! The target of a results file. It can be truncated, for a file that starts again, and resumed, for a file that an
+//! earlier process began.
 
 use std::io::{self, SeekFrom};
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use tokio::io::{AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::error::NexthinkError;
 
-/// The receiver of a results file, and of nothing else: it is empty at first, or holds what an earlier
-/// process wrote of the same file.
+/// The receiver of one results file: it is empty at first, or holds the part of the same file that an earlier process
+/// wrote.
 pub trait ResultsSink: AsyncWrite + Unpin {
     /// Drops all that was written, so that the next byte is the first of the file.
     ///
@@ -17,17 +17,16 @@ pub trait ResultsSink: AsyncWrite + Unpin {
     /// The reason why it could not be emptied; the export then fails.
     fn restart(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 
-    /// Goes to the end of what is there and tells how many bytes that is, so that the next byte
-    /// follows them.
+    /// Seeks to the end of the existing bytes, so that the next byte follows them. Returns their number.
     ///
     /// # Errors
-    /// The reason why that could not be found out; the export then fails.
+    /// The end cannot be found; the export then fails.
     fn resume(&mut self) -> impl Future<Output = io::Result<u64>> + Send;
 }
 
 impl ResultsSink for tokio::fs::File {
     async fn restart(&mut self) -> io::Result<()> {
-        // What is still being written must not land in the emptied file.
+        // Pending writes must not reach the truncated file.
         self.flush().await?;
         self.set_len(0).await?;
         self.rewind().await.map(drop)

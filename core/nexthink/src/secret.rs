@@ -8,7 +8,7 @@ use core_http::Secret;
 use crate::error::NexthinkError;
 use crate::escape::escaped;
 
-/// Reads the client secret again from where it is kept. It may block: it gets a thread of its own.
+/// Reads the client secret again from its source. It may block, since it runs on a separate thread.
 /// Its error is logged, so it must not show the secret.
 pub type SecretSource =
     Arc<dyn Fn() -> Result<Secret, Box<dyn StdError + Send + Sync>> + Send + Sync>;

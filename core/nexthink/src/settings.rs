@@ -16,8 +16,7 @@ pub struct Settings {
     pub max_start_attempts: u32,
     /// The questions for the status of a running export.
     pub poll: PollSchedule,
-    /// The wait before an export is started anew that failed for a reason that may pass, by its
-    /// error description.
+    /// The wait before an export is started again that failed for a transient reason, by its error description.
     pub wait_for_new_export: Duration,
     /// The longest waits for the network.
     pub timeouts: Timeouts,
@@ -52,11 +51,11 @@ impl Settings {
     }
 }
 
-/// The questions for the status of a running export: the longer it was waited for, the fewer they are, so that
-/// what is lost at its end is a small share of what it took.
+/// The schedule for polling a running export: the longer the wait so far, the longer the next interval, so that the
+/// delay at the end is a small share of the total time.
 ///
-/// The defaults ask within 1.5 s of the end of an export of 90 s, and make about 85 calls in those 90 s
-/// and 350 in an hour; status calls do not count as exports (Nexthink NQL API 1.2.0).
+/// The defaults poll within 1.5 s of the end of an export of 90 s, and make about 85 calls in those 90 s and 350 in
+/// an hour; status calls do not count as exports (Nexthink NQL API 1.2.0).
 #[derive(Debug, Clone)]
 pub struct PollSchedule {
     /// The wait before the first question, and the shortest one.
@@ -140,8 +139,8 @@ impl Default for Timeouts {
 
 /// A number of bytes in a time: 60 KiB in a minute by default, which is 1 KiB/s.
 ///
-/// [`Timeouts::idle`] ends a download from which nothing comes; this ends one that would go on for
-/// days because a byte comes now and then. The download is then taken up again like a broken one.
+/// [`Timeouts::idle`] ends a silent download; this ends one that would take days because a byte arrives now and then.
+/// The download is then resumed like a broken one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DownloadSpeed {
     /// The bytes that must come within each such time; none turns the check off.

@@ -20,7 +20,7 @@ use crate::transport::{Answer, LoginClient};
 /// The scope of a token for the NQL API.
 pub(crate) const INTEGRATION_SCOPE: &str = "service:integration";
 
-/// Gives the token to whoever calls the API.
+/// Gives the token to callers of the API.
 pub(crate) struct TokenSource {
     login: LoginClient,
     scope: &'static str,
@@ -29,7 +29,7 @@ pub(crate) struct TokenSource {
     jitter: Arc<Jitter>,
     /// Counts the finished fetches, so that a caller can tell whether one ended while it waited.
     rounds: AtomicU64,
-    /// Held while fetching: that is what makes all other callers wait for the one request.
+    /// Held while fetching, so that all other callers wait for the one request.
     state: Mutex<State>,
 }
 
@@ -112,7 +112,7 @@ impl TokenSource {
         fetched
     }
 
-    /// Fetches a token, once more with the secret that is kept now if the one at hand is refused.
+    /// Fetches a token. If the secret is refused, reads the secret again and tries once more.
     async fn fetch_anew(
         &self,
         credentials: &mut Credentials,

@@ -39,7 +39,7 @@ impl Transfer {
 
     /// Goes on with a file of which the sink holds `received` bytes.
     pub(crate) fn resumed(file: &FileRecord, received: u64) -> Self {
-        // An entity tag that cannot be sent is none: the file then starts anew.
+        // An entity tag that cannot be sent is dropped; the file then starts again.
         let validator = file.validator.as_deref().and_then(|tag| HeaderValue::from_str(tag).ok());
         Self { received, total: file.total, validator }
     }
@@ -84,8 +84,8 @@ impl Rest {
     /// The answer of the file host.
     ///
     /// # Errors
-    /// [`NexthinkError::DownloadChanged`] if it is of another file, or of one that ends before the
-    /// rest begins; [`NexthinkError::UnexpectedAnswer`] if it is another part.
+    /// [`NexthinkError::DownloadChanged`] if it is for another file, or for a file that ends before
+    /// the rest begins; [`NexthinkError::UnexpectedAnswer`] if it is another part.
     pub(crate) fn check(&self, response: &Response) -> Result<Answered, NexthinkError> {
         self.check_parts(response.status(), response.headers())
     }
@@ -126,7 +126,7 @@ fn strong_entity_tag(headers: &HeaderMap) -> Option<&HeaderValue> {
     (bytes.len() > 2 && bytes.starts_with(b"\"") && bytes.ends_with(b"\"")).then_some(tag)
 }
 
-/// Returns whether a download that failed like this may go on.
+/// Returns true if a download that failed like this may resume.
 pub(crate) fn can_go_on(error: &NexthinkError) -> bool {
     match error {
         NexthinkError::DownloadBroken { .. }

@@ -1,4 +1,4 @@
-//! The three HTTP clients, one per kind of host, and what they share: TLS, bounds, failures.
+//! The three HTTP clients, one per kind of host, and their common parts: TLS, limits, failures.
 //!
 //! A credential is bound to its host by type: [`LoginClient`] sends the client secret to the login
 //! host only, [`ApiClient`] the token to the API only, and [`FileClient`] has nothing to send.
@@ -31,7 +31,7 @@ const TOKEN_ANSWER_CAP: usize = 64 << 10;
 /// The largest answer about an export that is read, in bytes: it has a link and a description at most, and
 /// it may be asked for hundreds of times.
 const API_ANSWER_CAP: usize = 64 << 10;
-/// The same for one that holds rows: 1,000 of them at most, so 16 KiB for each.
+/// The same for an answer with rows: at most 1,000 rows, so 16 KiB for each.
 const ROWS_ANSWER_CAP: usize = 16 << 20;
 
 /// The clients for one tenant.
@@ -211,7 +211,7 @@ impl Answer {
         Self { status, server_ms: None, retry_after: None, body }
     }
 
-    /// The body as `T`. No error tells what was in it.
+    /// Parses the body as `T`. No error shows its content.
     pub(crate) fn json<T: DeserializeOwned>(&self, endpoint: Endpoint) -> Result<T, NexthinkError> {
         if self.body.is_over_cap {
             return Err(self.unexpected(endpoint, "more bytes than any valid answer has"));
@@ -238,7 +238,7 @@ impl Answer {
         NexthinkError::UnexpectedAnswer { endpoint, status: self.status.as_u16(), what }
     }
 
-    /// The error for a status that has no meaning of its own at `endpoint`.
+    /// The error for a status without a special meaning at `endpoint`.
     pub(crate) fn unexpected_status(&self, endpoint: Endpoint) -> NexthinkError {
         let what = if self.status.is_redirection() {
             "a redirect, which is never followed"

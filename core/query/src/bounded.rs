@@ -97,10 +97,10 @@ pub(crate) fn bound_functions(context: &SessionContext, limit_bytes: usize) -> R
     Ok(())
 }
 
-/// An argument of a call, as far as the estimates need it.
+/// The part of a call's argument that the estimates need.
 struct Argument {
-    /// The length of a text in bytes or of a list in elements, the value of a number, a time or an
-    /// interval in nanoseconds; zero where it is none of these or null.
+    /// The length of a text in bytes or of a list in elements, or the value of a number, a time or an interval in
+    /// nanoseconds; zero for null and anything else.
     numbers: Vec<i128>,
     is_scalar: bool,
     /// The average size of a row.
@@ -167,7 +167,7 @@ impl Bounded {
         DataFusionError::ResourcesExhausted(format!("{name} would return more than {limit} bytes"))
     }
 
-    /// Evaluates the rows in parts of which each is estimated to fit, and sums up what they take.
+    /// Evaluates the rows in parts that are estimated to fit, and adds up their sizes.
     fn invoke_in_parts(
         &self,
         arguments: &ScalarFunctionArgs,

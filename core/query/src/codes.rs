@@ -28,8 +28,7 @@ use datafusion::physical_plan::joins::HashJoinExec;
 
 use self::aggregate::CodeAggregateExec;
 
-/// Adds the rule, after those that decide what is computed in which partition and before those that make one plan
-/// of two.
+/// Adds the rule after those that distribute work over partitions, and before those that merge two plans into one.
 pub(crate) fn add_rule(rules: &mut Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>>) {
     let place = rules.iter().position(|rule| rule.name() == "CombinePartialFinalAggregate");
     rules.insert(place.unwrap_or(rules.len()), Arc::new(WorkOnCodes));

@@ -22,7 +22,7 @@ pub(crate) const MAX_TERMS: usize = 1_000;
 /// [`QueryError::TooLong`], [`QueryError::TooComplex`].
 pub(crate) fn check(sql: &str) -> Result<(), QueryError> {
     check_length(sql)?;
-    // The parser says what is wrong with a text that has no tokens.
+    // For a text without tokens, the parser reports the mistake.
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
     let terms = tokens.iter().filter(|token| adds_depth(token)).count();
     if terms > MAX_TERMS {

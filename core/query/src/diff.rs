@@ -1,12 +1,11 @@
-//! The changes between two generations: objects that were added or removed, and properties that have
-//! another value.
+//! The changes between two generations: added and removed objects, and changed properties.
 //!
 //! Stored tables are sorted, entities by uid and relationships by their ends, so that two of them are merged
 //! in one pass, with a batch of each in memory. A table whose files have the same checksums in both
 //! generations is not read.
 //!
-//! Absence is not always a removal. If the newer table is partial, an object that is not in it is
-//! `unknown`, and one that is in it without any change may only have been carried over.
+//! Absence is not always a removal. If the newer table is partial, a missing object is `unknown`, and an unchanged
+//! object may only have been carried over.
 
 mod compare;
 mod cursor;
@@ -26,7 +25,7 @@ use self::rows::DiffRows;
 use crate::error::{self, QueryError};
 use crate::withheld::{ColumnView, Withholding};
 
-/// Two generations to compare, and what of them.
+/// The generations, types and properties to compare.
 #[derive(Clone)]
 pub struct DiffRequest {
     /// The older one.
@@ -44,7 +43,7 @@ pub struct DiffRequest {
 }
 
 impl DiffRequest {
-    /// Compares the generations. Hands out the changes in batches, unless only counts are asked for.
+    /// Compares the generations. Passes the changes to `each` in batches, unless only counts are requested.
     ///
     /// # Errors
     /// [`QueryError::IncomparablePrivacy`], [`QueryError::UnknownTable`], [`QueryError::UnknownColumn`] for

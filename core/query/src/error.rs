@@ -1,5 +1,5 @@
-//! The one error type of this crate. What the engine says while it plans names tables, columns and the
-//! query's own text and is passed on; what it says while it runs may show a cell and is replaced.
+//! The error type of this crate. DataFusion's errors while planning contain only tables, columns and the query's own
+//! text, and are passed on; its errors while running may show a cell, and are replaced.
 
 use std::io;
 
@@ -165,7 +165,7 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    /// A table is not what this program writes.
+    /// A table was not written by this program.
     pub(crate) const NOT_SORTED: Self =
         Self::Execution { reason: "a stored table is not in the order of its keys" };
     /// A sum of whole numbers has no 64 bits.
@@ -177,7 +177,7 @@ impl QueryError {
     pub(crate) const PANICKED: Self =
         Self::Execution { reason: "the engine gave up on it; write it in another way" };
 
-    /// Translates what the engine says.
+    /// Translates an error of DataFusion.
     pub(crate) fn from_engine(error: &DataFusionError, limit_bytes: usize) -> Self {
         let root = match error {
             DataFusionError::Collection(errors) => errors.first().unwrap_or(error).find_root(),
@@ -231,7 +231,7 @@ impl QueryError {
         Self::Invalid { message: message.replace('\n', " ") }
     }
 
-    /// Translates what the columns say; their texts show the value they stumbled over.
+    /// Translates an error of Arrow, whose text may show a value.
     pub(crate) fn from_arrow(error: &ArrowError) -> Self {
         let reason = match error {
             ArrowError::CastError(_) | ArrowError::ParseError(_) => {

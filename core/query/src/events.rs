@@ -1,5 +1,5 @@
-//! Events as tables: they are kept beside the generations, and what belongs to all of them, such as
-//! the tenant, is drawn to each when it is asked for.
+//! Events as tables. They are stored beside the generations; their common parts, such as the edge
+//! from the account, are added when they are queried.
 
 use std::sync::Arc;
 

@@ -133,7 +133,7 @@ impl<W: Write> ResultWriter<W> {
         }
     }
 
-    /// Ends the answer and returns what it was written to.
+    /// Ends the answer and returns the writer.
     ///
     /// # Errors
     /// [`QueryError::Output`].

@@ -24,8 +24,8 @@ pub(crate) const GENERATION: &str = "_generation";
 pub(crate) const CREATED_AT: &str = "_createdAt";
 
 impl QuerySession {
-    /// Returns the types whose history a query names: `nexthink_device` for `nexthink_device_history`.
-    /// A type of that name is no history.
+    /// Returns the types whose history a query names: `nexthink_device` for `nexthink_device_history`, unless that is
+    /// the name of a type.
     ///
     /// # Errors
     /// [`QueryError::Invalid`] for text that is no SQL, and what is too long or too deep.

@@ -23,14 +23,14 @@ impl QuerySession {
         self.without_withheld(core_j1ql::compile(query, &self.graph, environment))
     }
 
-    /// Refuses a query that names what this session withholds.
+    /// Refuses a query that names a withheld column.
     pub(crate) fn without_withheld(
         &self,
         compiled: Result<Compiled, J1qlError>,
     ) -> Result<Compiled, J1qlError> {
         let Some(withholding) = &self.withholding else { return compiled };
         let mut compiled = compiled.map_err(|error| withholding.explain_j1ql(error))?;
-        // A property that does not exist is undefined, and only a warning. One that is withheld exists.
+        // A property that does not exist is undefined, and only causes a warning. A withheld property exists.
         for warning in &compiled.warnings {
             let property = warning.unknown_property.as_deref();
             if property.is_some_and(|property| withholding.withholds(property)) {

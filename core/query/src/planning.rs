@@ -1,5 +1,5 @@
-//! Plans a query on a thread of its own with a large stack: the planner calls itself for each level of an
-//! expression, and an ordinary stack has room for a few hundred.
+//! Plans a query on a separate thread with a large stack: the planner recurses for each level of an expression, and
+//! an ordinary stack is enough for a few hundred levels only.
 
 use std::thread;
 
@@ -10,12 +10,10 @@ use tokio::runtime::Handle;
 
 use crate::error::QueryError;
 
-/// The stack for the deepest query that [`crate::complexity`] lets pass. Only what is used of it takes
-/// memory.
+/// The stack for the deepest query that [`crate::complexity`] accepts. Only the used part takes memory.
 const STACK_BYTES: usize = 128 * 1024 * 1024;
 
-/// Does what a closure says on a deep stack, and waits for it. What it awaits runs on the runtime of the
-/// caller.
+/// Runs a closure on a deep stack, and waits for it. Its futures run on the caller's runtime.
 ///
 /// # Errors
 /// Returns the answer of the closure, and [`QueryError::Execution`] when the thread cannot be started or panics.

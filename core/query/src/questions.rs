@@ -289,7 +289,7 @@ impl Questions {
 }
 
 impl Question {
-    /// Says what is wrong with the question itself.
+    /// Checks the question itself.
     fn check(&self) -> Result<(), String> {
         let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
         // JupiterOne's names of some queries are in camel case.
@@ -388,7 +388,7 @@ impl QuerySession {
         let reduced = self.reduced(question, &values, now_ms)?;
         let result = match &reduced.query {
             ReducedQuery::Sql(sql) => {
-                // What was left out may have had parameters of its own.
+                // The removed columns may have had parameters.
                 values.retain(|name, _| {
                     reduced.left_out.is_empty() || sql.contains(&format!("${name}"))
                 });
@@ -430,7 +430,7 @@ impl QuerySession {
         Ok(self.reduced(question, &values, now_ms)?.into_sql())
     }
 
-    /// Returns the translation of a question in J1QL, with what in it may not be meant; none of one in SQL.
+    /// Returns the translation of a question in J1QL, with its warnings; nothing for a question in SQL.
     ///
     /// # Errors
     /// As [`QuerySession::ask`].

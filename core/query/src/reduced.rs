@@ -1,12 +1,12 @@
 //! Saved questions without the columns that a session withholds.
 //!
-//! A question that shows a withheld column is answered without it rather than refused: the column is left out of what the
-//! query returns and of its order, and the key of the entity takes its place, so that rows can still be told apart. A
-//! question that tests, groups or joins by such a column is refused, since its answer would be another one, or would tell
-//! what is withheld.
+//! A question that shows a withheld column is answered without it and not refused: the column is removed from the
+//! results and from the sort order, and the key of the entity takes its place, so that rows stay distinct. A question
+//! that filters, groups or joins by such a column is refused, since its answer would be different or would reveal
+//! withheld data.
 //!
-//! Nothing here decides what may be seen: withheld columns are in no plan, so that a mistake here is an error and never an
-//! answer.
+//! This module does not protect the data: withheld columns are in no plan, so a mistake here leads to an error and
+//! never to an answer.
 
 mod j1ql;
 mod sql;
@@ -83,8 +83,8 @@ impl QuerySession {
         }
     }
 
-    /// Returns SQL without the columns that this session withholds, and the names of those that were left out. What
-    /// cannot be planned for another reason is returned as it is: it is explained when it is asked.
+    /// Returns SQL without the columns that this session withholds, and the names of those that were left out. A
+    /// query that cannot be planned for another reason is returned unchanged; running it reports the error.
     pub(crate) fn reduced_sql(&self, text: &str) -> Result<(String, Vec<String>), QueryError> {
         let mut left_out = Vec::new();
         if self.withholding.is_none() {
@@ -106,7 +106,7 @@ impl QuerySession {
                 Err(error) => error,
                 Ok(()) => return Ok((sql, left_out)),
             };
-            // Without a column that it needs, a query may have other mistakes, which are none of its author's.
+            // Without a needed column, a query may have other errors that its author did not make.
             return match (first, error) {
                 (Some(withheld), _) | (None, withheld @ QueryError::Withheld { .. }) => {
                     Err(withheld)

@@ -40,7 +40,7 @@ where
     ask().await
 }
 
-/// Returns the files of events; none if the log cannot be opened, which is then what a query fails for.
+/// Returns the files of events; none if the log cannot be opened, in which case the query reports that error.
 fn files_of(tenant: &TenantStore, log: &str) -> Option<Vec<EventFile>> {
     tenant.events(log).ok().map(|log| log.files().to_vec())
 }

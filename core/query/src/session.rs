@@ -32,8 +32,8 @@ use crate::tables::{self, ContentKind, TableInfo};
 use crate::withheld::Withholding;
 use crate::{bounded, codes, complexity, functions, history, parameters, planning, sums};
 
-/// The part of the memory limit that one call of a function may return: its result is held beside what it
-/// was made from and what is made of it.
+/// The share of the memory limit for the result of one function call, which is held together with its inputs and with
+/// the values made from it.
 const FUNCTION_SHARE: usize = 4;
 
 /// The settings of a session.
@@ -276,8 +276,8 @@ impl QuerySession {
         plan.map_err(|error| self.error(&error))
     }
 
-    /// Keeps what the files of a table are part of. A table that cannot be opened is damaged, if its
-    /// files are not what was written.
+    /// Keeps the generation or log that the files of a table belong to. A table that cannot be opened is damaged if
+    /// its files differ from their checksums.
     pub(crate) fn keep<T>(
         &mut self,
         name: &str,
@@ -350,7 +350,7 @@ impl QueryResult {
         Self { left_out, ..self }
     }
 
-    /// The columns of a saved question that were left out, since this session withholds what they show.
+    /// The columns of a saved question that were left out, since this session withholds them.
     pub fn left_out(&self) -> &[String] {
         &self.left_out
     }
@@ -418,7 +418,7 @@ fn new_context(settings: QuerySettings) -> Result<SessionContext, DataFusionErro
     Ok(context)
 }
 
-/// Lets pass what reads. The plan is examined once more, for a query that writes inside.
+/// Refuses statements that change anything. The plan is examined too, for a query that writes inside.
 fn refuse_changes(statement: &Statement) -> Result<(), QueryError> {
     let reads = match statement {
         Statement::Explain(explain) => return refuse_changes(&explain.statement),

@@ -1,5 +1,4 @@
-//! The stored files behind the tables of a session: where the engine finds them, and whether they are
-//! what was written.
+//! The stored files behind the tables of a session: their addresses for DataFusion, and their verification.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -37,9 +36,9 @@ impl StoredTable {
 
 /// Opens files of a folder as one table.
 ///
-/// The engine addresses files by URLs whose paths may hold neither control characters nor bytes that are
-/// not UTF-8, and a folder of the user may have such a name. So the folder becomes a store of its own,
-/// and the addresses hold nothing but the names that this program gives.
+/// DataFusion addresses files by URLs, whose paths must not contain control characters or bytes that are not UTF-8; a
+/// user's folder may have such a name. So the folder becomes a separate object store, and the addresses contain only
+/// names that this program makes.
 pub(crate) async fn open<'a>(
     context: &SessionContext,
     store: &str,

@@ -1,8 +1,8 @@
 //! Sums of whole numbers that do not wrap around: `sum` fails if its result needs more than 64 bits, and `try_sum` is
 //! null then.
 //!
-//! The engine adds in 64 bits and ignores what is carried. Here a sum has 128 bits, which no number of rows exceeds,
-//! until its result is made.
+//! DataFusion adds in 64 bits and ignores overflow. Here a sum has 128 bits, which no number of rows exceeds, until
+//! its result is made.
 
 use std::sync::Arc;
 

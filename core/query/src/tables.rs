@@ -162,8 +162,8 @@ fn class_list(classes: &[String]) -> ScalarValue {
     ScalarValue::List(ScalarValue::new_list(&classes, &DataType::Utf8, true))
 }
 
-/// The plan of `entities` or `relationships`: what all types of a kind have in common. Without any
-/// type it has its columns and no rows.
+/// The plan of `entities` or `relationships`: the common columns of all types of a kind. Without any type, it has its
+/// columns and no rows.
 pub(crate) fn union_plan(
     kind: TableKind,
     types: &[LogicalPlan],

@@ -1,8 +1,8 @@
-//! Columns that a session withholds from whoever asks it, such as those that tell about people.
+//! Columns that a session withholds from its reader, such as personal ones.
 //!
-//! A withheld column is left out of the plan of its table. So it is in no table, no union, no `select *`
-//! and no J1QL query, and no condition can test it. The rules are the caller's, since this crate knows
-//! nothing of the meaning of columns.
+//! A withheld column is left out of the plan of its table. So it is in no table, no union, no `select *` and no J1QL
+//! query, and no condition can test it. The caller passes the rules, since this crate does not know the meaning of
+//! columns.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -38,9 +38,9 @@ pub struct Withholding {
 }
 
 impl Withholding {
-    /// Withholds what a rule says of a type and a column. Columns whose names begin with `_` are the
-    /// structure of the graph, which no rule is asked about. `remedy` says what the user has to do to see
-    /// the others.
+    /// Withholds columns by a rule, which gets the type and the column. Columns whose names begin with `_` are the
+    /// structure of the graph; the rule is not called for them. `remedy` says how the user can see the withheld
+    /// columns.
     pub fn new(
         rule: impl Fn(&str, &str) -> ColumnView + Send + Sync + 'static,
         remedy: impl Into<String>,
@@ -76,7 +76,7 @@ impl Withholding {
         (!types.is_empty()).then_some(Warning { message, span: *span, unknown_property: None })
     }
 
-    /// Replaces the error for a column that is not there by one that says that it is withheld.
+    /// Replaces the error for a missing column by one that says that the column is withheld.
     pub(crate) fn explain(&self, error: QueryError) -> QueryError {
         match error {
             QueryError::UnknownColumn { name, .. } if self.withholds(&name) => {

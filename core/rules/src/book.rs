@@ -1,7 +1,7 @@
-//! The book of findings of one tenant: what every rule has found, and what is to be told of it.
+//! The book of findings of one tenant: the findings of every rule, and the messages about them.
 //!
-//! The book is one file, `findings.json`, which is replaced in one step: state and outbox can never
-//! disagree. Everything here but that file is pure; the caller gives rows, times and names.
+//! The book is one file, `findings.json`, which is replaced in one step, so state and outbox never disagree.
+//! Everything here but that file is pure; the caller passes rows, times and names.
 
 mod counts;
 mod evaluate;
@@ -186,7 +186,7 @@ impl Book {
         self.silences.push(silence);
     }
 
-    /// Ends a silence now; returns false if there is none of this id.
+    /// Ends a silence now; returns false if none has this ID.
     pub fn end_silence(&mut self, id: &str, now: u64) -> bool {
         let found =
             self.silences.iter_mut().find(|silence| silence.id == id && silence.until > now);
@@ -213,8 +213,8 @@ impl Book {
         }
     }
 
-    /// Begins anew if people are shown in another way than before: what was found is closed, and its
-    /// texts go, since they show people as they must not be shown any more.
+    /// Starts again if the privacy settings have changed: closes all findings and removes their texts, which show
+    /// people under the old settings.
     pub fn show_people_as(&mut self, privacy: &str, when: &When<'_>) {
         if self.privacy == privacy {
             return;
@@ -232,8 +232,8 @@ impl Book {
         self.outbox.clear();
     }
 
-    /// Puts what receivers do not know yet into the outbox. `channels` says who is to be told of a
-    /// transition of a finding; it is asked once for each.
+    /// Puts the transitions that receivers have not been told of into the outbox. `channels` returns the channels for
+    /// a transition of a finding; it is called once for each transition.
     pub fn tell(
         &mut self,
         now: u64,
@@ -274,8 +274,7 @@ impl Book {
         self.rules.retain(|id, record| is_kept(id, record));
     }
 
-    /// Removes the findings that a judgement is about, with their texts and what was to be told of them.
-    /// Returns how many there were.
+    /// Removes the findings that a predicate selects, with their texts and waiting messages. Returns their number.
     pub fn erase(
         &mut self,
         is_theirs: &dyn Fn(&Finding) -> bool,

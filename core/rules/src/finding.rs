@@ -1,4 +1,4 @@
-//! A finding as it is stored, and what happened to it.
+//! A finding as it is stored, with its history.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -118,9 +118,9 @@ pub enum Happening {
     Returned,
     /// It is over.
     Resolved,
-    /// Somebody took it on.
+    /// A person has acknowledged it.
     Acknowledged,
-    /// Somebody gave it back.
+    /// A person has withdrawn the acknowledgement.
     Unacknowledged,
 }
 
@@ -190,7 +190,7 @@ impl Finding {
         finding
     }
 
-    /// Takes over what the newest row says.
+    /// Takes over the content of the newest row.
     pub fn describe(&mut self, observation: Observation) {
         let Observation { entity, text, values, group } = observation;
         (self.entity, self.text, self.values, self.group) = (entity, text, values, group);

@@ -1,4 +1,4 @@
-//! The name of a finding: a hash of what tells it from all others.
+//! The ID of a finding: a hash of its identity.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,8 +19,8 @@ pub struct FindingId([u8; BYTES]);
 #[derive(Clone)]
 pub struct Fingerprints {
     tenant: String,
-    /// Under a privacy profile: an identity is short, so that a plain hash would reveal it to whoever can
-    /// guess it.
+    /// The key under a privacy profile. An identity is short, so a plain hash would reveal it to anyone who can guess
+    /// it.
     key: Option<[u8; 32]>,
 }
 

@@ -1,5 +1,4 @@
-//! The rules that there are: those that come with the program, and those of a folder beside the
-//! configuration, and which of them are on.
+//! The library of rules: the shipped ones, those in a folder beside the configuration, and which of them are enabled.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -67,7 +66,7 @@ pub enum Origin {
     File(PathBuf),
 }
 
-/// A rule that there is.
+/// A rule in the library.
 #[derive(Debug, Clone)]
 pub struct KnownRule {
     /// The rule.
@@ -80,7 +79,7 @@ pub struct KnownRule {
     pub text: String,
 }
 
-/// All rules that there are, and what is wrong with the files of others.
+/// All valid rules, and the mistakes in the files of others.
 #[derive(Debug, Default)]
 pub struct Library {
     /// The rules, by id.

@@ -1,8 +1,8 @@
 //! The life of a finding as a pure state machine: pending → open ⇄ clearing → resolved.
 //!
-//! Time does not count here. A finding moves by *evidence*: an evaluation of its rule on a generation whose
-//! types are complete. Each generation moves a finding by one count at most, however often it is
-//! evaluated. What is not proven moves nothing.
+//! Time does not count here. A finding moves by *evidence*: an evaluation of its rule on a generation whose types are
+//! complete. Each generation moves a finding by one count at most, however often it is evaluated. Without proof,
+//! nothing moves.
 
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +88,7 @@ pub struct Evidence {
     pub is_counted: bool,
 }
 
-/// The state of a finding, as far as it decides what comes next.
+/// The part of a finding's state that decides its next state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Life {
     /// The phase.

@@ -1,7 +1,7 @@
-//! Telling people: channels and routes, messages, and what each receiver gets.
+//! Notifications: channels and routes, messages, and their formats for each receiver.
 //!
-//! A message is made into a [`Delivery`](render::Delivery), which [`Sender`](send::Sender) sends and whose
-//! result goes back into the outbox. Only `send` and `smtp` talk to anybody.
+//! A message is made into a [`Delivery`](render::Delivery), which [`Sender`](send::Sender) sends and whose result
+//! goes back into the outbox. Only `send` and `smtp` use the network or start programs.
 
 pub mod compose;
 pub mod escape;

@@ -1,4 +1,4 @@
-//! From the rows of a rule's query to what was observed of its findings.
+//! Turns the rows of a rule's query into an observation of its findings.
 
 use std::collections::HashMap;
 
@@ -41,7 +41,7 @@ pub enum RowError {
     MissingColumn {
         /// The column that the rule names.
         column: String,
-        /// The columns that there are.
+        /// The columns of the rows.
         columns: Vec<String>,
     },
     /// A row has no value in a column of the identity.

@@ -1,7 +1,7 @@
-//! The outbox: what each channel is still to be told.
+//! The outbox: the transitions that each channel must still be told of.
 //!
-//! A row is one transition of one finding for one channel. Rows are put into messages, whose ids and texts
-//! are fixed before they are sent for the first time: a receiver that gets one twice knows it by its id.
+//! A row is one transition of one finding for one channel. Rows are put into messages, whose IDs and texts are fixed
+//! before they are sent for the first time, so a receiver recognizes a duplicate by its ID.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -29,7 +29,7 @@ pub enum Transition {
     Reopened,
     /// It does not hold any more.
     Resolved,
-    /// It is not watched any more. Only receivers that keep a state of their own are told.
+    /// It is no longer watched. Only receivers that keep state are told.
     Closed,
 }
 
@@ -44,7 +44,7 @@ impl Transition {
         }
     }
 
-    /// Returns whether people are told.
+    /// Returns true if people are told of it.
     pub fn is_for_people(self) -> bool {
         self != Self::Closed
     }
@@ -233,7 +233,7 @@ impl Outbox {
         self.dead.clear();
     }
 
-    /// Gives up what is for channels that are not there any more. Returns how many transitions that were.
+    /// Gives up the transitions for channels that no longer exist. Returns their number.
     pub fn drop_channels(&mut self, is_known: impl Fn(&str) -> bool) -> usize {
         let mut dropped = 0;
         self.rows.retain(|channel, rows| {
@@ -260,7 +260,7 @@ impl Outbox {
         of_channel.take_while(is_due).take(limit).cloned().collect()
     }
 
-    /// Notes what came of sending a message. One that was erased meanwhile is not there any more.
+    /// Records the result of sending a message. A message that was erased meanwhile is ignored.
     pub fn note(&mut self, id: &str, attempt: &Attempt, now: u64) {
         let Some(place) = self.messages.iter().position(|message| message.id == id) else { return };
         let (reason, wait) = match attempt {

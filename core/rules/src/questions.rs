@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// The saved questions that there are.
+/// The source of saved questions.
 pub trait SavedQuestions {
     /// Returns the query of a question and the values of all its parameters, as one text: another text makes another
     /// version of the rule.

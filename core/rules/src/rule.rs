@@ -54,7 +54,7 @@ pub enum RuleKind {
     State,
     /// A condition of this program's own work, which is looked at after each run.
     Program,
-    /// Something that happened: it is told once and never clears.
+    /// An event: it is reported once and never clears.
     Event,
 }
 
@@ -75,9 +75,9 @@ pub enum FirstRun {
     /// They become findings without notifications.
     #[default]
     Baseline,
-    /// Their number is told, in one notice.
+    /// One message with their number.
     Summary,
-    /// Each is told.
+    /// A message about each.
     All,
 }
 
@@ -158,7 +158,7 @@ pub struct RuleTest {
 }
 
 impl Rule {
-    /// The version of what the rule asks: findings of another version are not comparable.
+    /// The version of the rule's query. Findings of different versions are not comparable.
     pub fn version(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         let mut part = |text: &str| {

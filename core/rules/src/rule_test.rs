@@ -14,7 +14,7 @@ const TENANT: &str = "example";
 /// Runs an example of a rule.
 ///
 /// # Errors
-/// The difference from what the example says.
+/// The difference from the expected findings.
 pub fn check(rule: &Rule, test: &RuleTest) -> Result<(), String> {
     match (texts(rule, &test.rows), &test.fails) {
         (Ok(texts), None) if texts == test.findings => Ok(()),
@@ -31,7 +31,7 @@ pub fn check(rule: &Rule, test: &RuleTest) -> Result<(), String> {
 
 /// The texts of the findings, in the order of the rows.
 fn texts(rule: &Rule, rows: &[Map<String, Value>]) -> Result<Vec<String>, String> {
-    // Rows of an example need not say what is null.
+    // Rows of an example may leave out null values.
     let columns: BTreeSet<String> = rows.iter().flat_map(Map::keys).cloned().collect();
     let columns: Vec<String> = columns.into_iter().collect();
     if rows.is_empty() {

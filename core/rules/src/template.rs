@@ -1,6 +1,6 @@
 //! The text of a finding: a template over the columns of its row.
 //!
-//! A text is one line of plain characters. What a channel must escape, the channel escapes.
+//! A text is one line of plain characters. Each channel escapes it as needed.
 
 use jiff::Timestamp;
 use minijinja::value::Serde;
@@ -84,8 +84,8 @@ fn time(value: &Value, format: &str) -> String {
     }
 }
 
-/// A text as one line: characters that steer a terminal, break a line or turn the direction of writing
-/// become spaces, and it is cut after so many characters.
+/// Returns a text as one line: control characters, line breaks and characters that change the direction of writing
+/// become spaces, and it is cut after `max_chars` characters.
 pub fn one_line(text: &str, max_chars: usize) -> String {
     let mut line = String::with_capacity(text.len().min(4 * max_chars));
     let mut characters = text.trim().chars();

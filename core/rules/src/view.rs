@@ -1,5 +1,5 @@
-//! Findings as lists, pages and scripts get them: plain objects with times as RFC 3339, chosen and in the order in which
-//! people look at them. What may show a person can be left out.
+//! Findings for lists, pages and scripts: plain objects with times in RFC 3339, selected and sorted for people.
+//! Personal data can be left out.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -52,7 +52,7 @@ pub struct FindingRow {
     pub state: State,
     /// True if the last evaluation could not tell whether it still holds.
     pub unknown: bool,
-    /// True if nobody is told of it.
+    /// True if a silence covers it.
     pub silenced: bool,
     /// Its text; none where personal data is left out.
     pub text: Option<String>,
@@ -155,7 +155,7 @@ pub fn time(ms: u64) -> String {
     time.map_or_else(|| "out of range".to_owned(), |time| format!("{time:.0}"))
 }
 
-/// When a finding came into its state, as far as people count. Milliseconds since 1970-01-01 UTC.
+/// The time since which a finding has its state, for people. Milliseconds since 1970-01-01 UTC.
 pub fn since(finding: &Finding) -> u64 {
     match finding.state() {
         State::Resolved => finding.resolved.unwrap_or(finding.first_seen),
@@ -234,7 +234,7 @@ impl Book {
 }
 
 impl FindingRow {
-    /// Leaves out what may show a person: texts of rows, the entity, and who acknowledged it.
+    /// Leaves out possible personal data: texts of rows, the entity, and who acknowledged it.
     #[must_use]
     pub fn without_personal(self) -> Self {
         Self { text: None, entity: None, acknowledged_by: None, ..self }
@@ -242,7 +242,7 @@ impl FindingRow {
 }
 
 impl FindingDetail {
-    /// Leaves out what may show a person, the remarks of others included.
+    /// Leaves out possible personal data, including remarks of users.
     #[must_use]
     pub fn without_personal(self) -> Self {
         let history = self.history.into_iter().map(|happening| match happening.what {
@@ -275,7 +275,7 @@ impl SilenceView {
         }
     }
 
-    /// Leaves out who made it, why, and what it is about.
+    /// Leaves out its author, reason and subject.
     #[must_use]
     pub fn without_personal(self) -> Self {
         Self { matcher: String::new(), by: String::new(), why: String::new(), ..self }

@@ -23,7 +23,7 @@ use crate::transport::{AuditHttp, retry_cause};
 /// The scope of a token for the audit trail.
 const SCOPE: &str = "service:audit-trail";
 
-/// The part of an error that is read to tell what it says, in bytes.
+/// The size limit for reading the body of an error. Bytes.
 const ERROR_CAP: usize = 8 << 10;
 
 const AT: Endpoint = Endpoint::AuditTrail;
@@ -52,7 +52,7 @@ pub struct AuditClient {
 /// The answer of a trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditPiece<'a> {
-    /// An answer begins; what came before it is of no use.
+    /// An answer begins; earlier pieces are invalid.
     Begin {
         /// Nexthink's clock when it began to answer, in milliseconds since 1970-01-01 UTC.
         server_ms: Option<i64>,
@@ -97,14 +97,14 @@ impl AuditClient {
         Ok(Self { http, access, settings, jitter })
     }
 
-    /// Reads a part of a trail (Nexthink, audit trail API). `on_piece` gets it as it comes, from the
-    /// start again if it breaks off and is asked for anew. HTTP 204 is a part without lines.
+    /// Reads a part of a trail (Nexthink, audit trail API). `on_piece` gets the pieces as they arrive; if the answer
+    /// breaks off and is requested again, the pieces start again. HTTP 204 is a part without lines.
     ///
     /// # Errors
-    /// [`NexthinkError::AuditUnauthorized`] for the account, [`NexthinkError::AuditTrailFailed`] for an
-    /// Engine that Nexthink does not know or reach (HTTP 500 with a JSON array, documented),
-    /// [`NexthinkError::AuditTrailRefused`] for a request that stays wrong, [`NexthinkError::Sink`] for
-    /// what `on_piece` says; else what the network or the answer did.
+    /// [`NexthinkError::AuditUnauthorized`] for the account, [`NexthinkError::AuditTrailFailed`] for an Engine that
+    /// Nexthink does not know or reach (HTTP 500 with a JSON array, documented), [`NexthinkError::AuditTrailRefused`]
+    /// for an invalid request, [`NexthinkError::Sink`] for an error of `on_piece`; otherwise the failure of the
+    /// network or the answer.
     pub async fn read(
         &self,
         request: &AuditRequest,
@@ -169,7 +169,7 @@ impl AuditClient {
         self.http.get(&request.trail.path(), &query, authorize).await
     }
 
-    /// Returns what an answer without a trail says about trying again.
+    /// Returns whether an answer without a trail allows another attempt.
     async fn refused(
         &self,
         mut response: Response,
@@ -229,7 +229,7 @@ impl AuditClient {
         NexthinkError::AuditUnauthorized { endpoint, account, status, reason: None, advice }
     }
 
-    /// The first bytes of an error, as far as they come in time.
+    /// Reads the first bytes of an error, as far as they arrive in time.
     async fn error_body(&self, response: &mut Response) -> Vec<u8> {
         let reading =
             tokio::time::timeout(self.settings.timeouts.answer, read_up_to(response, ERROR_CAP));
@@ -287,8 +287,7 @@ impl AuditClient {
     }
 }
 
-/// The error for a success that carries something else. An error array that came with HTTP 200 tells what
-/// it tells with another status.
+/// The error for a success with other content. An error array with HTTP 200 means the same as with another status.
 fn no_trail(foreign: Foreign, body: &[u8], request: &AuditRequest) -> NexthinkError {
     let status = StatusCode::OK.as_u16();
     if foreign == Foreign::Json && error_array::is_array(body) {

@@ -161,8 +161,8 @@ const WORDS: &[&str] = &[
     "yyyy-mm-dd",
 ];
 
-/// Returns the text of an error body for people, with `…` for every word that is not of the list; nothing
-/// if the body is no JSON or nothing of it can be shown. `known` is what was asked for and may be named.
+/// Returns the text of an error body for people, with `…` for every word that is not in the list; nothing if the body
+/// is not JSON or no part of it can be shown. `known` is the requested name, which may be shown.
 pub(super) fn readable(body: &[u8], known: Option<&str>) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
     let mut texts = Vec::new();

@@ -147,7 +147,7 @@ impl Function {
     }
 }
 
-/// The groups of a partition and what is known of them.
+/// The groups of a partition, with their states.
 struct Table {
     key: Arc<dyn PhysicalExpr>,
     functions: Vec<Function>,
@@ -191,8 +191,8 @@ impl Table {
         Ok(self)
     }
 
-    /// Returns a row for each group: its key and the states of all functions. Each batch has a dictionary of its
-    /// own, since whoever reads one goes through all of its dictionary.
+    /// Returns a row for each group: its key and the states of all functions. Each batch has its own dictionary,
+    /// since a reader of a batch reads its whole dictionary.
     fn into_batches(mut self, batch_rows: usize) -> Vec<Result<RecordBatch>> {
         let mut states = Vec::new();
         for function in &mut self.functions {

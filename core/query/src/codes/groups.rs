@@ -12,7 +12,7 @@ use super::cache::{CodeCache, coded};
 /// Stands for a code whose group is not known yet.
 const UNKNOWN: u32 = u32::MAX;
 
-/// About what a group takes in memory beside the bytes of its text. Bytes.
+/// The approximate memory of a group, without its text. Bytes.
 const GROUP_BYTES: usize = 80;
 
 /// Numbers the texts of a column in the order in which they come.
@@ -103,7 +103,7 @@ impl Groups {
         number.ok_or_else(|| DataFusionError::ResourcesExhausted("too many groups".to_owned()))
     }
 
-    /// The texts of some groups, as a column with a dictionary of its own.
+    /// The texts of some groups, as a column with its own dictionary.
     pub(super) fn texts(&self, from: usize, count: usize) -> Result<ArrayRef> {
         let texts = &self.texts[from..from + count];
         let present: StringArray = texts.iter().flatten().map(|text| Some(&**text)).collect();

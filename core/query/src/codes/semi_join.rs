@@ -105,7 +105,7 @@ impl CodeSemiJoinExec {
         }
     }
 
-    /// Reads the keys, and tells the plan of the rows what they are between.
+    /// Reads the keys, and passes their range to the plan of the rows.
     async fn find(&self, context: &Arc<TaskContext>) -> Result<Keys> {
         let memory = MemoryConsumer::new("CodeSemiJoinExec").register(context.memory_pool());
         let mut texts: HashSet<Box<str>> = HashSet::new();
@@ -265,7 +265,7 @@ struct Choice {
 }
 
 impl Choice {
-    /// Returns the chosen rows; none if there are none.
+    /// Returns the chosen rows; nothing if there are none.
     fn choose(
         &mut self,
         join: &CodeSemiJoinExec,

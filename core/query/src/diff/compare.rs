@@ -32,7 +32,7 @@ struct Comparators {
 }
 
 impl Comparison<'_> {
-    /// Counts and hands out what differs.
+    /// Counts the differences, and passes them to `rows`.
     pub(super) fn run(
         &self,
         diff: &mut TypeDiff,

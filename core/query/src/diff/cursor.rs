@@ -16,7 +16,7 @@ pub(super) struct Cursor {
     kind: TableKind,
     batches: Option<Batches>,
     current: Option<Current>,
-    /// The number of batches that were opened, so that what was made from one can be told from what was not.
+    /// The number of opened batches, which identifies the values that were made from a batch.
     batch_number: usize,
 }
 
@@ -55,14 +55,14 @@ impl KeyColumn {
         self.values.value(self.places.as_ref().map_or(row, |places| places[row]))
     }
 
-    /// Returns whether two rows share their text, as far as that can be told without a look at it.
+    /// Returns true if two rows certainly share their text, without reading it.
     fn is_same_place(&self, row: usize, other: usize) -> bool {
         self.places.as_ref().is_some_and(|places| places[row] == places[other])
     }
 }
 
 impl Cursor {
-    /// Opens a table at its first row. One that the generation does not have is empty.
+    /// Opens a table at its first row. A table that the generation does not have is empty.
     pub(super) fn open(
         generation: &Generation,
         kind: TableKind,

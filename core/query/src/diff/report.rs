@@ -59,7 +59,7 @@ pub struct TypeDiff {
     pub carried_over: u64,
     /// The number of objects that have another value of each property.
     pub properties: BTreeMap<String, u64>,
-    /// True if the older table is partial, or not there: what was added may have existed before.
+    /// True if the older table is partial or missing, so that added objects may have existed before.
     pub partial_before: bool,
     /// True if the newer table is partial, or not there.
     pub partial_after: bool,

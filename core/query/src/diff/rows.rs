@@ -169,7 +169,7 @@ impl<'a> DiffRows<'a> {
         (self.each)(batch.map_err(|error| QueryError::from_arrow(&error))?)
     }
 
-    /// Hands out what is left.
+    /// Passes on the remaining rows.
     pub(super) fn finish(mut self) -> Result<(), QueryError> {
         if self.rows == 0 { Ok(()) } else { self.flush() }
     }

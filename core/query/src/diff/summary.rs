@@ -83,7 +83,7 @@ fn counts(diff: &TypeDiff) -> Value {
     })
 }
 
-/// Returns what a reader of the counts has to know.
+/// Returns remarks that a reader of the counts needs.
 pub fn remarks(report: &DiffReport) -> Vec<String> {
     let names = |is: &dyn Fn(&TypeDiff) -> bool| -> String {
         let types = report.types.iter().filter(|diff| is(diff));

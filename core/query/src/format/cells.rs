@@ -45,7 +45,7 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// Returns whether a column holds text, so that its cells say what a user typed.
+/// Returns true if a column holds text, so that its cells may have any content.
 pub(crate) fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(_, values) => is_text(values),

@@ -1,4 +1,4 @@
-//! Escapes of what a spreadsheet would run as a formula.
+//! Escapes texts that a spreadsheet would run as formulas.
 
 use std::borrow::Cow;
 

@@ -14,9 +14,9 @@ use crate::error::QueryError;
 /// The rows of CSV that are made at once.
 const CSV_ROWS: usize = 1024;
 
-/// Writes JSON objects as rows, one after the other: there may be hundreds of thousands. In CSV, the members of the first
-/// object are the columns, a list of texts is one cell, and what is nested deeper is its JSON. For [`Format::Table`],
-/// which objects have none of, they are written as JSON.
+/// Writes JSON objects as rows, one after the other, since there may be hundreds of thousands. In CSV, the members of
+/// the first object are the columns, a list of texts is one cell, and deeper values are JSON. [`Format::Table`] does
+/// not apply to objects, so they are written as JSON.
 ///
 /// # Errors
 ///

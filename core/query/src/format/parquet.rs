@@ -49,7 +49,7 @@ impl<W: Write + Send> ParquetWriter<W> {
         Ok(())
     }
 
-    /// Ends the file and returns what it was written to.
+    /// Ends the file and returns the writer.
     ///
     /// # Errors
     /// [`QueryError::Output`].

@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::Schema;
 use super::cells::Cells;
 use crate::error::QueryError;
 
-/// The memory for cells. Nobody reads a table of this length, and all rows are held to find the widths.
+/// The memory limit for cells. No one reads a longer table, and all rows are held to find the widths.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The memory of a cell besides its text.
 const CELL_BYTES: usize = size_of::<String>();

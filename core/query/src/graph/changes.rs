@@ -22,7 +22,7 @@ pub struct Appearance {
     pub created_at: String,
 }
 
-/// The fate of an entity, as far as the kept generations show.
+/// The history of an entity in the kept generations.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntityHistory {
@@ -75,8 +75,7 @@ pub struct PropertyChange {
 }
 
 impl GraphReader<'_> {
-    /// Returns what became of an entity of a type in some generations. The session's volatile properties are
-    /// not compared.
+    /// Returns the history of an entity in some generations. The session's volatile properties are not compared.
     ///
     /// # Errors
     /// [`QueryError::Store`] for damaged files, [`QueryError::Open`], [`QueryError::Execution`].

@@ -27,7 +27,7 @@ use datafusion::parquet::errors::ParquetError;
 use super::positioned::PositionedFile;
 use crate::error::QueryError;
 
-/// Rows of a batch of codes: what is compared in one go.
+/// The number of rows in a batch of codes, which are compared at once.
 const ROWS_PER_BATCH: usize = 64 * 1024;
 /// The threads that read row groups, at most. Each holds the columns of one.
 const MAX_THREADS: usize = 4;
@@ -252,7 +252,7 @@ impl<T> Meanings<T> {
         Self { dictionary: None, by_code: Vec::new() }
     }
 
-    /// The meaning of each code, found anew if the dictionary is another one.
+    /// Returns the meaning of each code, computed again if the dictionary has changed.
     fn of(&mut self, dictionary: &ArrayRef, meaning: impl Fn(&str) -> T) -> &mut [T] {
         let data = dictionary.to_data();
         if !self.dictionary.as_ref().is_some_and(|known| known.ptr_eq(&data)) {

@@ -91,8 +91,7 @@ pub(super) struct Matches<'a> {
 }
 
 impl SearchIndex {
-    /// Reads the names of all entities of a session's generation. Events have no names of their own and
-    /// are left out.
+    /// Reads the names of all entities of a session's generation. Events have no names and are left out.
     ///
     /// # Errors
     /// [`QueryError::Store`] for damaged files, [`QueryError::Execution`].
@@ -273,7 +272,7 @@ impl SearchIndex {
     }
 }
 
-/// Collects the best of what is found, without holding the rest.
+/// Collects the best hits without holding the rest.
 struct Best<'a> {
     /// The worst of them is on top.
     heap: BinaryHeap<Found<'a>>,

@@ -123,8 +123,8 @@ impl GraphReader<'_> {
         Ok(found.into_iter().next().unwrap_or_default())
     }
 
-    /// The same for edges to events. They are drawn when they are asked for and have no rows of their
-    /// own, so the position in the order of their keys stands for the row.
+    /// The same for edges to events. These are made on request and have no stored rows, so the position in the order
+    /// of their keys replaces the row.
     async fn event_edges_at(
         self,
         group: Group<'_>,

@@ -77,8 +77,7 @@ impl GraphReader<'_> {
         }
     }
 
-    /// Takes one step from the entities that were reached last. Of what is to be avoided only the goal
-    /// is reached.
+    /// Takes one step from the entities that were reached last. Of the entities to avoid, only the goal is reached.
     async fn advance(
         self,
         reached: &mut Reached,

@@ -1,5 +1,5 @@
 //! Reads parts of a file by their position, so that several threads can read the same open file. The clones of a
-//! [`File`] share one position: a thread that seeks would move it under another one that reads.
+//! [`File`] share one position: a thread that seeks would move the position of another thread that reads.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -13,7 +13,7 @@ use datafusion::parquet::file::reader::{ChunkReader, Length};
 #[derive(Clone)]
 pub(super) struct PositionedFile(Arc<File>);
 
-/// A reader with a position of its own.
+/// A reader with its own position.
 pub(super) struct PositionedReader {
     file: Arc<File>,
     position: u64,

@@ -55,7 +55,7 @@ impl GraphReader<'_> {
     }
 }
 
-/// The hits of a page, of so many.
+/// The hits of a page, with their total number.
 fn page(index: &SearchIndex, shown: &[Found<'_>], total: u64) -> SearchPage {
     let hits = shown.iter().map(|found| {
         let entity = index.reference(found.entity);

@@ -1,4 +1,4 @@
-//! The answers about single entities as texts for a terminal, which has so many columns if it is one.
+//! Answers about single entities as texts for a terminal of a given width.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -103,7 +103,7 @@ fn history(history: &EntityHistory) -> String {
     text
 }
 
-/// Returns the entities around one, a line each, and what the limits have left out.
+/// Returns the entities around one, a line each, and remarks about the limits.
 pub fn neighborhood(around: &Neighborhood, columns: Option<usize>) -> String {
     let mut leading: HashMap<&str, (&Edge, Direction)> = HashMap::new();
     let depths: HashMap<&str, u32> =

@@ -11,8 +11,8 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::KEY;
 
-/// Returns a query without a column, named as `d.name` or `name`, in what it returns, groups and orders by; and the names of
-/// the columns of the answer that are gone. None if the column decides which rows there are.
+/// Removes a column, named as `d.name` or `name`, from the results, groups and order of a query. Returns the query
+/// and the names of the removed result columns; none if the column affects which rows there are.
 pub(super) fn without(sql: &str, column: &str) -> Option<(String, Vec<String>)> {
     let mut statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
     let [Statement::Query(query)] = &mut statements[..] else { return None };

@@ -42,7 +42,7 @@ impl Book {
         let Some(file) = tenant.open_state(FILE)? else { return Ok(None) };
         let counted = match serde_json::from_reader::<_, Counted>(file) {
             Ok(counted) if counted.version <= VERSION => counted,
-            // The whole book says best what is wrong with it.
+            // Reading the whole book gives the best error.
             _ => return Ok(Self::read(tenant)?.map(|book| book.counts())),
         };
         if !tenant.erasures()?.is_subset(&counted.erasures) {

@@ -1,4 +1,4 @@
-//! One evaluation of a rule: what its rows mean for the findings that there are.
+//! One evaluation of a rule: applies its rows to the existing findings.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ const SUMMARY: &str = "\u{1}too-many";
 /// The identity of the finding that stands for the rows of a first evaluation.
 const FIRST_RUN: &str = "\u{1}first-run";
 
-/// When and on what a rule is evaluated.
+/// The time and the generation of an evaluation.
 #[derive(Debug, Clone, Copy)]
 pub struct When<'a> {
     /// Now, milliseconds since 1970-01-01 UTC.
@@ -113,7 +113,7 @@ impl Book {
         report
     }
 
-    /// Moves the findings that are known, and takes their rows out of what was observed.
+    /// Moves the known findings, and removes their rows from the observation.
     fn step_known(&mut self, round: &Round<'_>, observed: &mut Observed, report: &mut RuleReport) {
         self.findings.retain(|id, finding| {
             if finding.rule != round.rule.id {
@@ -168,7 +168,7 @@ impl Book {
         }
     }
 
-    /// Closes what another version of the rule has found.
+    /// Closes the findings of another version of the rule.
     fn close_other_version(&mut self, rule: &Rule, when: &When<'_>) {
         let version = rule.version();
         let Some(record) = self.rules.get_mut(&rule.id).filter(|it| it.version != version) else {
@@ -208,7 +208,7 @@ fn note_change(finding: &mut Finding, before: Life, when: &When<'_>, report: &mu
     let by = when.generation.unwrap_or(when.run);
     let after = finding.life;
     if before.phase == Phase::Resolved && after.phase != Phase::Resolved {
-        // Whoever acknowledged it acknowledged what is over.
+        // The acknowledgement was for the finding that is over.
         finding.acknowledged = None;
     }
     let what = match (before.phase, after.phase) {
@@ -222,8 +222,8 @@ fn note_change(finding: &mut Finding, before: Life, when: &When<'_>, report: &mu
     };
     match what {
         Happening::Opened | Happening::Reopened => {
-            // A finding that comes back is news, also one that was there when its rule was new. One
-            // that its rule's change closed was never gone.
+            // A finding that comes back is reported, even if it was in the baseline of its rule. A
+            // finding that was closed by a change of its rule was never gone.
             finding.is_quiet &=
                 before.phase != Phase::Resolved || before.reason != Some(Reason::Cleared);
             finding.opened = Some(when.at);

@@ -1,4 +1,4 @@
-//! The book in the store: reading it, refusing one that may show erased people, and changing it.
+//! Reads and writes the book in the store, and refuses one that may show erased people.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub enum BookError {
     /// The store refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The file is not what this program writes.
+    /// The file was not written by this program.
     #[error(
         "{FILE}.json in the tenant's folder cannot be read: put it back from a backup, or remove it to begin anew"
     )]
@@ -52,7 +52,7 @@ pub enum BookError {
 }
 
 impl Book {
-    /// Reads the book of a tenant; nothing if there is none yet.
+    /// Reads the book of a tenant; returns nothing if there is none yet.
     ///
     /// # Errors
     /// [`BookError::NotCleansed`] if it has not been through every erasure, and the others.

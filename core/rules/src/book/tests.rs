@@ -52,7 +52,7 @@ impl Answer {
     }
 }
 
-/// A book with one rule whose every finding is told to one channel.
+/// A book with one rule, all of whose findings are sent to one channel.
 struct Scene {
     book: Book,
     rule: Rule,
@@ -72,7 +72,7 @@ impl Scene {
         self.again(answer)
     }
 
-    /// Evaluates once more on the same generation.
+    /// Evaluates again on the same generation.
     fn again(&mut self, answer: &Answer) -> RuleReport {
         let generation = format!("g{}", self.number);
         let when = When { at: self.number, generation: Some(&generation), run: "run" };
@@ -231,7 +231,7 @@ fn another_way_to_show_people_closes_everything_and_takes_the_texts() {
     assert!(scene.book.outbox().is_empty());
     let all = scene.book.findings().values();
     assert!(all.clone().all(|finding| finding.life.reason == Some(Reason::PrivacyChanged)));
-    // Nothing is compared with what was before, and the next findings are a baseline.
+    // Nothing is compared with earlier findings, and the next findings are a baseline.
     scene.rule = rule("");
     scene.told.clear();
     scene.run(&Complete(vec!["p1-x"]));

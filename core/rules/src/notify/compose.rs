@@ -20,8 +20,8 @@ const HOUR_MS: u64 = 3_600 * 1_000;
 const SLACK_MS: u64 = HOUR_MS;
 
 impl Book {
-    /// Makes messages of what is to be told, for every channel that may be told now. `new_id` gives each
-    /// message its id.
+    /// Composes messages from the outbox, for every channel that may receive some now. `new_id` makes the ID of each
+    /// message.
     pub fn compose(
         &mut self,
         settings: &NotifySettings,
@@ -63,7 +63,7 @@ impl Book {
             }
             _ if rows.is_empty() => Vec::new(),
             _ => {
-                // The most severe first: of many, only the first are told one by one.
+                // The most severe first: of many, only the first ones are listed one by one.
                 let grade = |row: &Row| {
                     let finding = self.findings.get(&row.finding);
                     finding.map(|finding| self.severity(finding))

@@ -9,7 +9,7 @@ use crate::template::bounded_environment;
 const FUEL: u64 = 100_000;
 const NAME: &str = "body";
 
-/// Escapes a text for Slack's `text`: what begins a mention, a link or a command is shown.
+/// Escapes a text for Slack's `text`, so that a mention, link or command is shown as text.
 pub fn slack(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -129,8 +129,8 @@ impl MailTls {
     }
 }
 
-/// Refuses what is not one plain mail address: no name beside it, no list, nothing that could begin another header or
-/// another command.
+/// Checks that a text is one plain mail address: without a name, not a list, without characters that could begin
+/// another header or command.
 ///
 /// # Errors
 /// The mistake. The address is not part of it.
@@ -172,7 +172,7 @@ impl Letter<'_> {
         header("Subject", &encoded_subject(self.subject)?);
         header("Date", &date(self.at)?);
         header("Message-ID", &format!("<{}@{domain}>", self.id));
-        // Nobody's absence is announced to a program (RFC 3834).
+        // Prevents automatic replies, such as absence notices (RFC 3834).
         header("Auto-Submitted", "auto-generated");
         header("MIME-Version", "1.0");
         header("Content-Type", "text/plain; charset=utf-8");

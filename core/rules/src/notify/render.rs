@@ -54,7 +54,7 @@ pub enum Delivery {
     Mail(Mail),
 }
 
-/// Makes what is to be sent of a message.
+/// Renders a message in the format of its channel.
 ///
 /// # Errors
 /// The reason, without a secret or a value: a key or a template that cannot be used.
@@ -126,7 +126,7 @@ fn signed(
     ])
 }
 
-/// One line that says what a message is about.
+/// A headline for a message.
 pub fn headline(message: &Message) -> String {
     let tenant = &message.tenant;
     if let Some(counts) = &message.overview {

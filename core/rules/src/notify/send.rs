@@ -1,4 +1,4 @@
-//! Sends what was rendered: over HTTP, by mail, or to a program of this machine.
+//! Sends rendered messages: over HTTP, by mail, or to a program on this machine.
 
 use std::io::Write as _;
 use std::process::{Command, ExitStatus, Stdio};
@@ -95,7 +95,7 @@ fn judge(answer: &reqwest::Response) -> Attempt {
         return Attempt::Delivered;
     }
     let reason = format!("the receiver answered HTTP {}", status.as_u16());
-    // What is wrong with this one message stays wrong; everything else may be mended there.
+    // A mistake in this message would remain; any other problem may be fixed at the receiver.
     if matches!(status.as_u16(), 400 | 413 | 422) {
         return Attempt::Refused { reason };
     }
@@ -104,7 +104,7 @@ fn judge(answer: &reqwest::Response) -> Attempt {
     Attempt::Failed { reason, retry_after_ms }
 }
 
-/// Runs a program with a document on its standard input. Nothing of what it prints is kept.
+/// Runs a program with a document on its standard input. Its output is dropped.
 fn execute(command: &[String], input: &[u8]) -> Attempt {
     let Some((program, arguments)) = command.split_first() else {
         return refused("the command is empty");

@@ -1,4 +1,4 @@
-//! The file `notify.toml`: who is told of what, and how.
+//! The file `notify.toml`: the channels, and the routes of findings to them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -31,7 +31,7 @@ pub enum SecretPlace {
     Env(String),
     /// In a file that only its owner can read; a relative path begins at the folder of `notify.toml`.
     File(String),
-    /// In what a command prints.
+    /// In the output of a command.
     Command(Vec<String>),
 }
 
@@ -123,11 +123,11 @@ pub struct QuietHours {
     to: Time,
     /// The clock.
     zone: TimeZone,
-    /// The severity that is told all the same.
+    /// The severity from which messages are sent even in quiet hours.
     pub urgent: Severity,
 }
 
-/// Which findings are told where.
+/// A route: the findings and the channels that they are sent to.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
@@ -135,13 +135,13 @@ pub struct Route {
     to: Spanned<Vec<String>>,
     /// The least severity.
     severity: Option<Severity>,
-    /// The rules; `*` stands for any text. All if there are none.
+    /// The rules; `*` stands for any text. All rules if empty.
     #[serde(default)]
     rules: Vec<String>,
     /// Labels that the rule must have.
     #[serde(default)]
     labels: BTreeMap<String, String>,
-    /// The transitions; all if there are none.
+    /// The transitions; all if empty.
     #[serde(default)]
     on: Vec<Transition>,
 }
@@ -260,7 +260,7 @@ impl NotifySettings {
 
 impl Route {
     fn is_for(&self, finding: &Finding, rule: &RuleRecord, transition: Transition) -> bool {
-        // Who keeps a state is told when it ends, whatever else it asks for.
+        // A receiver that keeps state is always told of the end, whatever else the route selects.
         let is_wanted =
             self.on.is_empty() || self.on.contains(&transition) || !transition.is_for_people();
         is_wanted

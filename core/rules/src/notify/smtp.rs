@@ -84,7 +84,7 @@ async fn start_tls(stream: TcpStream, client: SmtpClient) -> Result<TcpStream, S
         }
         error => describe("STARTTLS", &error),
     })?;
-    // What came before TLS is from nobody who has proven who they are.
+    // Bytes before TLS come from an unauthenticated sender.
     if !stream.buffer().is_empty() {
         return Err("the mail server sent something between STARTTLS and TLS".to_owned());
     }
