@@ -1,4 +1,4 @@
-//! Which time it is at Nexthink, as far as the known clocks agree.
+//! The time at Nexthink, as far as the known clocks agree.
 
 use core_clock::ClockOffset;
 

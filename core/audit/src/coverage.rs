@@ -1,9 +1,9 @@
-//! The periods of a trail that were read, and the next to ask for: the newest events first, then missing ones, in
-//! windows that overlap what was read, since lines may be late.
+//! The periods of a trail that were read, and the next window to request: the newest events first, then missing ones,
+//! in windows that overlap read periods, since lines may be late.
 //!
-//! Clocks are not trusted. A window that names its end proves the time before that end, whatever a clock
-//! says. The newest window names none, so it proves only what every possible time at Nexthink makes true
-//! ([`Clocks::bounds`]), and what an earlier clock claimed beyond that is dropped and read again.
+//! Clocks are not trusted. A window that names its end proves the time before that end, whatever a clock says. The
+//! newest window names none, so it proves only the time that is over at every possible time of Nexthink
+//! ([`Clocks::bounds`]). Periods that an earlier clock claimed beyond that are dropped and read again.
 
 use serde::{Deserialize, Serialize};
 
@@ -80,8 +80,8 @@ impl Coverage {
         add(&mut self.wanted, span);
     }
 
-    /// Returns the next window of a run that began at `now_ms` by this machine's clock; none when all is
-    /// read but what has failed in this run.
+    /// Returns the next window of a run that began at `now_ms` by this machine's clock; none when only windows that
+    /// failed in this run are missing.
     pub fn next_window(
         &self,
         now_ms: i64,
@@ -100,13 +100,13 @@ impl Coverage {
         }
         subtract(&mut gaps, Span { from_ms: i64::MIN, to_ms: oldest });
         let gap = gaps.last()?;
-        // An answer that ends in the midst of what was read shows that nothing is between them.
+        // An answer that ends within a read period shows that nothing is missing between them.
         let to_ms = (gap.to_ms + settings.overlap_ms).min(now_ms);
         Some(Window { span: slice(gap.from_ms, to_ms, oldest, settings), is_newest: false })
     }
 
-    /// The window of the newest events. It reaches back over what the clocks may be apart, so that it
-    /// meets what was read before, but by no more than one slice.
+    /// The window of the newest events. It reaches back over the possible difference of the clocks, by one slice at
+    /// most, so that it meets the period that was read before.
     fn newest_window(&self, now_ms: i64, settings: &WindowSettings) -> Window {
         let oldest = now_ms - settings.source_retention_ms;
         let gaps = self.gaps_at(now_ms);
@@ -118,11 +118,11 @@ impl Coverage {
         Window { span: Span { from_ms, ..span }, is_newest: true }
     }
 
-    /// Notes that a window was read whole, and what the clocks said when it was answered.
+    /// Notes that a window was read completely, and the clocks at the time of the answer.
     pub fn answered(&mut self, window: &Window, clocks: &Clocks, settings: &WindowSettings) {
         let (earliest_ms, latest_ms) = clocks.bounds();
         if !window.is_newest {
-            // What was not over at Nexthink cannot have been in the answer.
+            // Events after Nexthink's present time cannot have been in the answer.
             let to_ms = window.span.to_ms.min(earliest_ms);
             add(&mut self.covered, Span { to_ms, ..window.span });
             return;
@@ -131,7 +131,7 @@ impl Coverage {
         self.spread_ms = latest_ms - earliest_ms;
         self.drop_wrong_claims(earliest_ms, clocks.local_ms, settings);
         self.settle_wanted(earliest_ms, settings);
-        // What is asked for is whole hours, but more than was wanted is not relied on.
+        // Requests are in whole hours, but only the wanted period counts.
         let from_ms = latest_ms - window.span.length_ms();
         add(&mut self.covered, Span { from_ms, to_ms: earliest_ms });
         self.give_up_lost(earliest_ms, settings);
@@ -142,8 +142,8 @@ impl Coverage {
         self.read_at_ms.drain(..surplus);
     }
 
-    /// Drops what earlier runs claimed to have read by a clock that was ahead: what lies in the future,
-    /// and what has come since the last run whose clock was not.
+    /// Drops periods that earlier runs claimed to have read by a clock that was ahead: those in the future, and those
+    /// since the last run with a right clock.
     fn drop_wrong_claims(&mut self, now_ms: i64, local_ms: i64, settings: &WindowSettings) {
         let last_ms = self.read_at_ms.last().copied();
         let latest_ms = now_ms.saturating_add_unsigned(ClockOffset::TOLERANCE_MS);
@@ -161,7 +161,7 @@ impl Coverage {
                 trusted_until_ms = trusted_until_ms.min(restated_ms);
             }
         }
-        // What Nexthink does not keep any more cannot be read again.
+        // Events that Nexthink no longer keeps cannot be read again.
         let oldest = now_ms - settings.source_retention_ms;
         let from_ms = trusted_until_ms.max(oldest);
         subtract(&mut self.covered, Span { from_ms, to_ms: i64::MAX });
@@ -175,7 +175,7 @@ impl Coverage {
         let is_settled = was_ever_read && !self.is_wanted_unsettled;
         self.wanted_from_ms = Some(match self.wanted_from_ms {
             Some(from_ms) if is_settled && from_ms <= now_ms => from_ms,
-            // A wrong clock may have set it. A start before what Nexthink keeps cannot be requested.
+            // A wrong clock may have set it. A start before the events that Nexthink keeps cannot be requested.
             Some(from_ms) if !self.run.is_first && from_ms >= oldest => from_ms.min(first),
             _ => first,
         });
@@ -184,7 +184,7 @@ impl Coverage {
         }
     }
 
-    /// Puts on record what Nexthink does not keep any more. Only an answer tells the time for that.
+    /// Records the periods that Nexthink no longer keeps as lost. Only an answer gives the time for that.
     fn give_up_lost(&mut self, now_ms: i64, settings: &WindowSettings) {
         let oldest = now_ms - settings.source_retention_ms;
         subtract(&mut self.lost, Span { from_ms: oldest, to_ms: i64::MAX });
@@ -203,17 +203,17 @@ impl Coverage {
         self.newest_event_ms
     }
 
-    /// Returns whether a time lies within what had been read: an event of it that is new came late.
+    /// Returns true if a time is within a read period, so that a new event of this time is late.
     pub fn has_read(&self, occurred_ms: i64) -> bool {
         self.covered.iter().any(|span| (span.from_ms..span.to_ms).contains(&occurred_ms))
     }
 
-    /// Returns what is wanted and was not read at `now_ms` by this machine's clock, and may still be.
+    /// Returns the wanted periods that are not read at `now_ms` by this machine's clock, and can still be read.
     pub fn gaps(&self, now_ms: i64) -> Vec<Span> {
         self.gaps_at(self.server_ms(now_ms))
     }
 
-    /// Returns what was never read and cannot be any more.
+    /// Returns the lost periods.
     pub fn lost(&self) -> &[Span] {
         &self.lost
     }
@@ -232,8 +232,8 @@ impl Coverage {
         for span in self.covered.iter().chain(&self.lost) {
             subtract(&mut gaps, *span);
         }
-        // What this machine's clock says is over is not, where Nexthink's is behind it: no answer shows
-        // it yet.
+        // If Nexthink's clock is behind this machine's, a period that is over here is not over there, and no answer
+        // has it yet.
         subtract(&mut gaps, Span { from_ms: server_ms, to_ms: i64::MAX });
         gaps
     }
@@ -244,8 +244,7 @@ fn first_wanted(now_ms: i64, settings: &WindowSettings) -> i64 {
     now_ms - settings.since_ms.min(settings.source_retention_ms)
 }
 
-/// The end of a gap in at most one slice. The last slice down to what was read overlaps it in full, so it
-/// may be longer.
+/// The last slice of a gap. The slice that reaches a read period overlaps it in full, so it may be longer.
 fn slice(from_ms: i64, to_ms: i64, oldest: i64, settings: &WindowSettings) -> Span {
     let sliced = to_ms - settings.slice_ms;
     let is_last = sliced <= from_ms;

@@ -99,7 +99,7 @@ pub(crate) fn without_duration(message: &str) -> (&str, Option<u64>) {
     }
 }
 
-/// The text, with bytes that are none as `\xNN`.
+/// The text, with bytes that are not UTF-8 as `\xNN`.
 fn readable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

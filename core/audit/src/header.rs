@@ -64,7 +64,7 @@ fn code(field: &[u8]) -> Option<u32> {
     is_number.then(|| str::from_utf8(field).ok()?.parse().ok())?
 }
 
-/// The bracket that ends the account: one that a name could not have, else the last one.
+/// The bracket that ends the account: one that cannot be in a name, otherwise the last one.
 fn account_end(text: &[u8]) -> Option<usize> {
     let spaced = memmem::find(text, b"] ");
     let timed = memmem::find(text, b"]:[");

@@ -1,6 +1,5 @@
-//! Which events are the same: those of one content and one position among identical ones. An answer
-//! that overlaps an earlier one repeats its events, while what happened twice within a second stands
-//! twice in either.
+//! The identity of events: their content, and their position among identical ones. An answer that overlaps an earlier
+//! one repeats its events, while an action that happened twice within a second is in each of them twice.
 
 use std::fmt;
 use std::mem;

@@ -81,7 +81,7 @@ pub struct IntakeCounts {
     pub is_cut: bool,
 }
 
-/// Where an answer comes from, and what it is an answer to.
+/// The source of an answer, and its request.
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerSource<'a> {
     /// The kind of the trail.
@@ -173,7 +173,7 @@ impl<'a, S: EventSink> Intake<'a, S> {
         }
     }
 
-    /// Begins an answer, and forgets one that broke off.
+    /// Begins an answer, and drops one that broke off.
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ pub struct LineReader {
     /// The record that may still be continued.
     record: Vec<u8>,
     record_length: u64,
-    /// True if lines may be added to it: only what begins like an event has a message to continue.
+    /// True if lines may be added to it: only a record that begins like an event has a message that can continue.
     is_open: bool,
     line: Vec<u8>,
     line_length: u64,
@@ -42,7 +42,7 @@ impl LineReader {
         self.extend_line(bytes);
     }
 
-    /// Gives what is left when there are no more bytes, and is as new.
+    /// Passes on the rest when there are no more bytes, and resets the reader.
     pub fn finish(&mut self, mut give: impl FnMut(Record<'_>)) {
         if self.line_length > 0 {
             self.end_line(&mut give);
@@ -50,9 +50,8 @@ impl LineReader {
         self.end_record(&mut give);
     }
 
-    /// Gives what is whole when there are no more bytes, and is as new. Returns whether something was left:
-    /// a line without its end may have been cut anywhere, so that neither it counts nor the record that it
-    /// goes on.
+    /// Passes on the whole records when there are no more bytes, and resets the reader. Returns whether something was
+    /// left: a line without an end may have been cut anywhere, so neither it nor the record that it continues counts.
     pub fn finish_whole(&mut self, give: impl FnMut(Record<'_>)) -> bool {
         let is_cut = self.line_length > 0;
         if is_cut {
@@ -167,7 +166,7 @@ mod tests {
             ("[P|A|1001|x] one\n", 1, false),
             ("[P|A|1001|x] one\n[P|A|1001|y] tw", 1, true),
             ("[P|A|1001|x] one\n2026-03", 1, true),
-            // The message of the event may go on.
+            // The message of the event may continue.
             ("[P|A|1001|x] one\n  at tw", 0, true),
             ("[P|A|1001|x] one\n[P|A|1001|y] two\n  at th", 1, true),
             ("[P|A|10", 0, true),

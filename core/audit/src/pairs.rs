@@ -9,7 +9,7 @@ pub(crate) fn pairs(message: &str) -> (String, Vec<(String, String)>) {
     let mut sentence = String::new();
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut rest = message;
-    // Whether the segment goes on what the one before began.
+    // True if the segment continues the previous one.
     let mut continues = false;
     loop {
         let (segment, after) = next_segment(rest);
@@ -39,8 +39,7 @@ fn append(text: &mut String, segment: &str) {
     text.push_str(segment);
 }
 
-/// Returns the text up to the next comma or line break that is in no quoted value, and what follows: the
-/// separator and the rest.
+/// Returns the text up to the next comma or line break outside quotes, and the rest with its separator.
 fn next_segment(text: &str) -> (&str, Option<(char, &str)>) {
     let bytes = text.as_bytes();
     let mut in_quotes = false;
@@ -69,7 +68,7 @@ fn pair(segment: &str) -> Option<(String, String)> {
     is_key.then(|| (key.to_owned(), unquoted(value)))
 }
 
-/// Returns a value without its quotes; what follows the closing one is no part of it.
+/// Returns a value without its quotes; text after the closing quote is dropped.
 fn unquoted(value: &str) -> String {
     let Some(inner) = value.strip_prefix('"') else { return value.to_owned() };
     let mut text = String::with_capacity(inner.len());

@@ -21,8 +21,8 @@ impl EventRedactor {
         Self { policy, pseudonyms }
     }
 
-    /// The identity of an event: a hash of its record, which tells the record to whoever can guess it,
-    /// unless it is keyed.
+    /// The identity of an event: a hash of its record, which reveals the record to anyone who can guess it, unless it
+    /// is keyed.
     pub(crate) fn id(&self, id: String) -> String {
         self.pseudonym("audit.id", &id).unwrap_or(id)
     }
@@ -40,7 +40,7 @@ impl EventRedactor {
         self.policy.action(column) == Action::Drop
     }
 
-    /// The event as the policy shows it, but for what it drops.
+    /// The event after redaction; dropped columns are left to the caller.
     pub(crate) fn event(&self, mut event: AuditEvent) -> AuditEvent {
         event.occurred_ms = match self.policy.action("audit.occurred") {
             Action::Keep => event.occurred_ms,
@@ -66,7 +66,7 @@ impl EventRedactor {
         self.pseudonym(COLUMN, name).map(|pseudonym| format!("{mark}{pseudonym}"))
     }
 
-    /// The pseudonym of a column's value, if that is what stands for it.
+    /// The pseudonym of a column's value, if the policy uses one.
     fn pseudonym(&self, column: &str, value: &str) -> Option<String> {
         let Some(ColumnForm::Identifier(family)) =
             self.policy.column(column).map(|column| column.form)

@@ -53,7 +53,8 @@ impl TimeReader {
         Some(time.as_millisecond()).filter(|instant| *instant >= FIRST_REAL_MS)
     }
 
-    /// Of a time that a clock shows twice, the earlier; of one that it skips, as if it had not.
+    /// Returns the earlier instant of a time that a clock shows twice; a time that it skips is read
+    /// as if it had not.
     fn instant(&self, time: DateTime) -> Option<Timestamp> {
         self.zone.to_timestamp(time).ok()
     }
@@ -92,7 +93,7 @@ fn after_priority(text: &[u8]) -> Option<&[u8]> {
         .then(|| rest.strip_prefix(b"1 ").unwrap_or(rest))
 }
 
-/// A number of exactly so many digits at the beginning, and the rest.
+/// A number of exactly `count` digits at the beginning, and the rest.
 fn digits(text: &[u8], count: usize) -> Option<(i64, &[u8])> {
     let (number, rest) = text.split_at_checked(count)?;
     let value = number.iter().try_fold(0_i64, |value, byte| {
@@ -171,7 +172,7 @@ fn syslog(text: &[u8]) -> Option<Written> {
     };
     let (time, _) = clock(rest.strip_prefix(b" ")?)?;
     let (month, day) = (i8::try_from(month).ok()?, small(day)?);
-    // A leap year has every day that there is.
+    // A leap year has every possible day.
     Date::new(2024, month, day).ok()?;
     Some(Written::Yearless(month, day, time))
 }
@@ -261,7 +262,7 @@ mod tests {
             "17723592000 x",
             "1772359200x",
             "<>2026",
-            // What stands for a time that is not known.
+            // Values that mean an unknown time.
             "0001-01-01T00:00:00Z x",
             "1601-01-01 00:00:00 x",
             "1899-12-30 00:00:00 x",

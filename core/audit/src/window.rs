@@ -81,7 +81,7 @@ impl Window {
         }
         let mut before = Timestamp::from_millisecond(self.span.to_ms).unwrap_or(Timestamp::MAX);
         let mut hours = self.elapsed_hours();
-        // To the second, and not less than what is wanted.
+        // Rounded up to the second, so that nothing wanted is left out.
         before = before.round(Unit::Second).unwrap_or(before);
         if before.as_millisecond() < self.span.to_ms {
             before = before.checked_add(1.second()).unwrap_or(before);

@@ -24,7 +24,7 @@ pub struct Certificate {
     pub kind: &'static str,
     /// The operator's reason.
     pub reason: String,
-    /// True if it was interrupted, and finished by a later command: then the numbers say what was left to do.
+    /// True if it was interrupted, and finished by a later command. Then the numbers count the work of that command.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub was_interrupted: bool,
     /// The number of identifiers and pseudonyms that are suppressed from now on.
@@ -53,7 +53,7 @@ pub struct Certificate {
     pub files_scanned: usize,
     /// The number of tables that were searched afterwards.
     pub tables_scanned: usize,
-    /// The places outside of the store's folder that may still have what was removed, a sentence each.
+    /// The places outside the store's folder that may still have the removed data, a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_kept: Vec<String>,
     /// The ledger's entry of this erasure.
@@ -82,7 +82,7 @@ pub struct ErasureRecord {
 }
 
 impl ErasureRecord {
-    /// Reads what a list tells of an erasure.
+    /// Reads the facts about an erasure from a list.
     pub fn new(list: &SuppressionList, id: &str) -> Self {
         let entries: Vec<_> = list.entries().iter().filter(|entry| entry.erasure == id).collect();
         let is_device =

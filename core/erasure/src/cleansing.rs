@@ -1,9 +1,9 @@
-//! Takes the rows of the suppressed out of what is stored: generations and the audit trail's events.
+//! Removes the rows of suppressed people from stored data: generations and the audit trail's events.
 //!
 //! A free text of another object that names them is emptied.
 //!
-//! Only the list of suppressions decides, so that the same can be done again after a crash or after an
-//! older copy was put back, when the names are no longer known.
+//! Only the list of suppressions decides, so the same can be repeated after a crash or after an older copy was
+//! restored, when the names are no longer known.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
@@ -77,8 +77,8 @@ impl<'a> Cleanser<'a> {
         Ok(lock.cleanse(&Cleansing { personal_columns, keep: &keep })?)
     }
 
-    /// Removes the events that an erased person caused or is named in. Returns their number. `program` is what
-    /// a person types to start the program.
+    /// Removes the events that an erased person caused or is named in. Returns their number. `program` is the command
+    /// that starts the program.
     ///
     /// # Errors
     ///
@@ -139,8 +139,8 @@ impl<'a> Cleanser<'a> {
         Some(kept.expect("there is one decision for each row"))
     }
 
-    /// Returns a batch without the free texts that name suppressed people; nothing if there are none in
-    /// the rows that stay.
+    /// Returns a batch without the free texts that name suppressed people; nothing if no remaining row has such a
+    /// text.
     fn without_names(
         &self,
         type_name: &str,

@@ -28,7 +28,7 @@ pub fn shortfall(program: &str, damaged: &DamagedGeneration) -> String {
     )
 }
 
-/// Says how to go on from a published generation that cannot be read.
+/// Returns a text about how to recover from a published generation that cannot be read.
 fn how_to_restore(program: &str, damaged: &DamagedGeneration) -> String {
     format!(
         "{} cannot be read ({}): restore it from a backup; if there is none, write the ID of an older \
@@ -39,7 +39,7 @@ fn how_to_restore(program: &str, damaged: &DamagedGeneration) -> String {
     )
 }
 
-/// Refuses to go on if the published generation is among the damaged ones: readers and the next run need it.
+/// Fails if the published generation is among the damaged ones, since readers and the next run need it.
 ///
 /// # Errors
 ///

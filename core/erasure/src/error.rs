@@ -95,7 +95,7 @@ pub enum ErasureError {
     Files(anyhow::Error),
 }
 
-/// The kind of an error, which decides what a caller does.
+/// The kind of an error, for callers that decide by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The request, the keys or their place must be corrected.

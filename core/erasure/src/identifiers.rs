@@ -1,4 +1,4 @@
-//! The identifiers in the rows of a stored table, by what the steps declare of its columns.
+//! The identifiers in the rows of a stored table, by the steps' declarations of its columns.
 
 use std::sync::LazyLock;
 

@@ -19,7 +19,7 @@ const MAX_KEY_FILE_BYTES: usize = 1024 * 1024;
 pub struct KeyFile<'a> {
     /// The path.
     pub path: &'a Path,
-    /// The words that start the program, for messages that say what to do.
+    /// The command that starts the program, for messages that say what to do.
     pub program: &'a str,
 }
 
@@ -40,8 +40,8 @@ impl<'a> KeyFile<'a> {
         read_keys(self.path, self.program).map_err(ErasureError::KeyFile)
     }
 
-    /// Waits until no other process changes the key file. The lock is a file of its own, `<key file>.lock`,
-    /// since a change replaces the key file itself.
+    /// Waits until no other process changes the key file. The lock is a separate file, `<key file>.lock`, since a
+    /// change replaces the key file itself.
     ///
     /// # Errors
     ///
@@ -96,7 +96,7 @@ fn write_keys(path: &Path, keys: &KeyRing) -> anyhow::Result<()> {
 fn read_keys(path: &Path, program: &str) -> anyhow::Result<KeyRing> {
     let shown = path.display();
     let file = File::open(path).map_err(|error| match error.kind() {
-        // A new key in place of a lost one would cut the graph off from what was published before.
+        // A new key in place of a lost one would make the earlier pseudonyms unusable.
         ErrorKind::NotFound => anyhow::anyhow!(
             "the key file {shown} is not there: if there never was one, `{program} privacy key new` \
              makes it; if it was lost, put back the copy that you keep of it"
@@ -106,7 +106,7 @@ fn read_keys(path: &Path, program: &str) -> anyhow::Result<KeyRing> {
     let unreadable = || format!("cannot read the key file {shown}");
     ensure_private(&file, path, "the key file")?;
     let mut text = Zeroizing::new(String::new());
-    // One byte more, so that a file that is cut off here is not taken for a damaged one.
+    // One byte more, so that a file that is too long is not reported as damaged.
     let most = MAX_KEY_FILE_BYTES as u64 + 1;
     file.take(most).read_to_string(&mut text).with_context(unreadable)?;
     anyhow::ensure!(

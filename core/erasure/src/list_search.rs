@@ -195,8 +195,8 @@ impl Dictionaries {
     }
 }
 
-/// Reads a text in pieces and returns whether one of them fulfils a condition. A piece begins between two
-/// words, so that the end of a longer name is not taken for a name.
+/// Reads a text in pieces and returns true if one of them fulfils a condition. A piece begins between two words, so
+/// that the end of a longer name does not count as a name.
 fn any_piece(mut source: impl Read, is_found: impl Fn(&str) -> bool) -> io::Result<bool> {
     let mut bytes = Vec::new();
     loop {

@@ -1,5 +1,5 @@
-//! The list of erased people on disk: in the store, and as a copy beside the key file, which is there so that an
-//! older store that is put back brings nobody back.
+//! The list of erased people on disk: in the store, and as a copy beside the key file, so that restoring an older
+//! store brings no one back.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ impl ErasedPeople<'_> {
         }
     }
 
-    /// Refuses to go on without any list though the store names erasures: the next run would read everybody again.
+    /// Fails if there is no list although the store names erasures: the next run would read erased people again.
     fn refuse_lost_lists(self, store: &TenantStore) -> Result<(), ErasureError> {
         let named = store.erasures_named()?.len();
         if named == 0 {
@@ -116,7 +116,7 @@ impl ErasedPeople<'_> {
     ///
     /// [`ErasureError::OlderStore`], and the errors of reading.
     pub fn check_store(self, store: &TenantStore) -> Result<(), ErasureError> {
-        // Without any list what is stored can still be read: it has been through every erasure.
+        // Without any list, the stored data can still be read, since it has been through every erasure.
         let Some(list) = self.read_places(store)? else { return Ok(()) };
         if erasure_ids(&list).is_subset(&store.erasures()?) {
             return Ok(());

@@ -57,7 +57,7 @@ pub fn html(retrieval: &Retrieval) -> String {
     page.into_string()
 }
 
-/// Returns the tables with readable names; those of what the page is about come before what goes with it.
+/// Returns the tables with readable names; those of the subject come first.
 fn in_order<'a>(
     tables: &'a BTreeMap<String, Vec<Value>>,
     kind: &str,
@@ -87,8 +87,7 @@ fn section(name: &str, rows: &[Value]) -> Markup {
     }
 }
 
-/// A text with nothing that steers the direction of what follows. Markup in it is escaped when it is
-/// written.
+/// A text without characters that change the direction of writing. Markup in it is escaped when it is written.
 fn text(text: &str) -> String {
     escape_for_terminal(text).into_owned()
 }

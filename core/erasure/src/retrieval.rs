@@ -92,7 +92,7 @@ pub struct Retrieval {
 pub struct Held {
     /// The generation.
     pub generation: String,
-    /// The run that has published it, as far as the ledger goes back.
+    /// The run that has published it, if the ledger still has it.
     pub run: Option<String>,
     /// When it was made, RFC 3339.
     pub created_at: String,
@@ -318,8 +318,8 @@ fn json_rows(batch: &RecordBatch) -> Result<Vec<Value>, ErasureError> {
     lines.map(serde_json::from_slice).collect::<Result<_, _>>().map_err(files)
 }
 
-/// Takes the addresses and accounts of others out of every text of a row; `account` is whoever did what
-/// an event tells.
+/// Removes the addresses and accounts of other people from every text of a row; `account` is the account that caused
+/// an event.
 fn redact(value: &mut Value, subject: &Subject, account: &str) {
     match value {
         Value::String(text) => *text = redacted(text, subject, account),
@@ -350,7 +350,7 @@ fn redacted(text: &str, subject: &Subject, account: &str) -> String {
     let mut places: Vec<(usize, usize)> = Vec::new();
     for other in &others {
         let found = places_of(text, other);
-        // Somebody is named in an encoded form, so there is no place to cut.
+        // A person is named in an encoded form, so there is no place to cut.
         if found.is_empty() && other != account && !text.contains(other.as_str()) {
             return REDACTED.to_owned();
         }
@@ -420,7 +420,7 @@ fn is_its(word: &str, subject: &Subject) -> bool {
     subject.texts.iter().any(|text| text.to_lowercase() == word.to_lowercase())
 }
 
-/// The day that is so many days after a time; empty if that is none.
+/// The day that is some days after a time; empty if the time is invalid.
 fn days_after(time: &str, days: u64) -> String {
     let day = time.parse::<jiff::Timestamp>().ok().and_then(|time| {
         let hours = i64::try_from(days).ok()?.checked_mul(24)?;

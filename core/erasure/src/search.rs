@@ -1,9 +1,9 @@
 //! Searches every byte of a store for a person or device: in the files as they are, and in the cells of tables, whose
 //! pages are compressed.
 //!
-//! The one rule of `core_privacy::mentions` decides which texts name the subject beyond doubt, as when rows
-//! are read and cleansed. What only may name the subject is counted apart, with its places and without its
-//! values, for a person to decide.
+//! The rule of `core_privacy::mentions` decides which texts certainly name the subject, as when rows are read and
+//! cleansed. Texts that only may name the subject are counted separately, with their places and without their values,
+//! for a person to decide.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -38,7 +38,7 @@ const MIN_OPAQUE: usize = 6;
 /// The bytes of a file that are searched together.
 const PIECE: usize = 1 << 20;
 
-/// The bytes around a match in a file that decide what the match means.
+/// The number of bytes around a match in a file that decide whether it counts.
 const CONTEXT: usize = 256;
 
 /// The relation of a text to the subject, the more certain last.
@@ -74,7 +74,7 @@ impl Search {
         let cells = all.flat_map(traces::forms).collect();
         let readable: BTreeSet<_> =
             full.iter().flat_map(|text| traces::readable_forms(text)).collect();
-        // Shorter ones are found by chance in what is compressed, and in checksums.
+        // Shorter texts occur by chance in compressed data and in checksums.
         let long = full.iter().filter(|text| text.len() >= MIN_OPAQUE);
         let opaque: BTreeSet<_> = long.flat_map(|text| traces::opaque_forms(text)).collect();
         let longest = readable.iter().chain(&opaque).map(Vec::len).max().unwrap_or(0);
@@ -113,7 +113,7 @@ impl Search {
         Ok(report)
     }
 
-    /// Searches what an erasure would leave of the tables, and counts what it would remove.
+    /// Searches the tables as an erasure would leave them, and counts what it would remove.
     ///
     /// # Errors
     ///
@@ -286,7 +286,7 @@ impl Search {
     fn in_file(&self, path: &Path) -> anyhow::Result<Option<Verdict>> {
         let mut file = match File::open(path) {
             Ok(file) => file,
-            // What works beside may have removed it.
+            // Another process may have removed it.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 return Err(error).with_context(|| format!("cannot read {}", path.display()));
@@ -300,7 +300,7 @@ impl Search {
             if verdict == Some(Verdict::Certain) || read == 0 {
                 return Ok(verdict);
             }
-            // One may lie across two pieces. What stands around it counts too.
+            // A match may lie across two pieces, and its surroundings count too.
             bytes.drain(..bytes.len().saturating_sub(self.longest + 2 * CONTEXT));
         }
     }

@@ -1,5 +1,5 @@
-//! The subject of a request: the rows and identifiers of one person or device in every kept generation,
-//! found from what the operator typed.
+//! The subject of a request: the rows and identifiers of one person or device in every kept generation, found by the
+//! typed identifiers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +41,7 @@ pub struct Subject {
     pub keys: BTreeSet<String>,
     /// The number of rows in each generation, the oldest first.
     pub rows: BTreeMap<String, u64>,
-    /// The identifiers that others have too, or had at another time, and that so prove nothing.
+    /// The identifiers that others have too, or had at another time, so that they prove nothing.
     pub shared: BTreeSet<(IdentifierKind, String)>,
     /// Generations that cannot be read and were not searched.
     pub damaged: Vec<DamagedGeneration>,
@@ -74,7 +74,7 @@ impl SubjectKind {
         }
     }
 
-    /// The kinds that a typed text may belong to; what is stored tells which of them it is.
+    /// The kinds that a typed text may have; the stored data tells which of them it is.
     fn identifier_kinds(self, text: &str) -> &'static [IdentifierKind] {
         let text = text.trim().to_lowercase();
         let is_pseudonym = text.starts_with(PREFIX);
@@ -144,12 +144,11 @@ impl AllPseudonyms {
     }
 }
 
-/// Finds a person or device in every kept generation. That there is nothing of it in any is no error:
-/// it may come still.
+/// Finds a person or device in every kept generation. Finding nothing is not an error: the subject may still come.
 ///
 /// # Errors
 ///
-/// [`ErasureError::Ambiguous`] or [`ErasureError::Reused`] if several objects are known by what was typed, and the
+/// [`ErasureError::Ambiguous`] or [`ErasureError::Reused`] if several objects have the typed identifiers, and the
 /// errors of reading the store.
 pub fn find(
     tenant: &TenantStore,
@@ -208,7 +207,7 @@ pub fn find(
             break;
         }
     }
-    // What was typed is by now known to be a uid or a name.
+    // By now it is known whether the typed text is a uid or a name.
     let is_other_reading = |form: &(IdentifierKind, String)| {
         typed.contains(form)
             && !found.contains(form)
@@ -308,8 +307,8 @@ impl Round {
         });
     }
 
-    /// Finds the identifiers that had another owner at another time: they prove nothing, and whoever had
-    /// them then is not the subject.
+    /// Finds the identifiers that had another owner at another time: they prove nothing, and the other owner is not
+    /// the subject.
     fn find_successors(
         &mut self,
         identifiers: &BTreeSet<(IdentifierKind, String)>,

@@ -88,7 +88,7 @@ pub fn certificate_text(certificate: &Certificate) -> String {
     )
 }
 
-/// Returns what an erasure would take out, for programs.
+/// Returns what an erasure would remove, for programs.
 pub fn preview_json(subject: &Subject, found: &SearchReport) -> Value {
     json!({
         "dryRun": true,
@@ -102,7 +102,7 @@ pub fn preview_json(subject: &Subject, found: &SearchReport) -> Value {
     })
 }
 
-/// Returns what an erasure would take out, a place and a number a row.
+/// Returns what an erasure would remove, as rows of a place and a number.
 pub fn preview_rows(found: &SearchReport) -> Vec<[String; 2]> {
     let rows = found.rows.iter().map(|(id, rows)| [id.clone(), rows.to_string()]);
     let texts = ["texts of others".to_owned(), found.texts.to_string()];
@@ -110,7 +110,7 @@ pub fn preview_rows(found: &SearchReport) -> Vec<[String; 2]> {
     rows.chain([texts, events]).collect()
 }
 
-/// Returns the remarks about a preview. `program` is what starts the program.
+/// Returns the remarks about a preview. `program` is the command that starts the program.
 pub fn preview_remarks(subject: &Subject, found: &SearchReport, program: &str) -> Vec<String> {
     let mut remarks = Vec::from_iter(shared_remark(subject.shared.len()));
     remarks.extend(possible_cells_remark(found.possible.rows(), program));
@@ -143,7 +143,7 @@ pub fn possible_remark(found: &SearchReport) -> &'static str {
     }
 }
 
-/// Returns the remarks about a certificate. `program` is what starts the program.
+/// Returns the remarks about a certificate. `program` is the command that starts the program.
 pub fn certificate_remarks(certificate: &Certificate, program: &str) -> Vec<String> {
     let Certificate { id, rows_removed, events_removed, .. } = certificate;
     let shared = certificate.shared_identifiers.unwrap_or_default();

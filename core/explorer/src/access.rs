@@ -43,7 +43,7 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// Makes a token. Returns its text, which is shown once, and what is kept of it.
+    /// Makes a token. Returns its text, which is shown once, and the part to store.
     ///
     /// # Errors
     /// The system has no random numbers.
@@ -63,7 +63,7 @@ impl AccessToken {
 pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) role: Role,
-    /// True for whoever has opened the one-time address: the person at the machine.
+    /// True for the person at the machine, who has opened the one-time address.
     pub(crate) is_first: bool,
 }
 

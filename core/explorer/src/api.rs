@@ -1,5 +1,5 @@
-//! The API, version 1: what the page reads, and scripts can. Each call is one row of a table, from which its
-//! route and its description follow.
+//! The API, version 1, for the page and for scripts. Each call is one row of a table, from which its route and its
+//! description derive.
 
 mod endpoint;
 mod findings;
@@ -106,8 +106,8 @@ pub(crate) async fn body_of<T: DeserializeOwned>(request: Request) -> Result<T, 
     })
 }
 
-/// Does something that waits for the disk, beside the threads that answer requests. It is not another thread
-/// from a pool, so that what it borrows need not be copied.
+/// Runs work that waits for the disk without blocking other requests. It does not move to another thread, so borrowed
+/// values need not be copied.
 pub(crate) async fn blocking<T, F>(work: F) -> Result<T, ApiError>
 where
     T: Send + 'static,
@@ -135,7 +135,7 @@ pub(crate) fn generation_of(
     Ok(tenant.generation(&id)?)
 }
 
-/// The same, but none before the first run, for what then has an answer, too.
+/// The same, or none before the first run, for calls that have an answer even then.
 pub(crate) fn pinned_or_published(
     tenant: &TenantStore,
     id: Option<&str>,

@@ -103,7 +103,7 @@ impl Assets {
         let Some(folder) = &self.folder else {
             return asset(path).map(|asset| Cow::Borrowed(asset.bytes)).ok_or_else(missing);
         };
-        // Requests with `..` in their path have been refused; this also holds for what the path is joined to.
+        // Requests with `..` in their path have been refused; this checks the joined path too.
         let is_below =
             Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
         let read = is_below.then(|| std::fs::read(folder.join(path)).ok()).flatten();

@@ -20,7 +20,7 @@ pub(crate) struct ApiError {
 pub(crate) struct Problem {
     /// A word for programs, such as `not-found`.
     code: &'static str,
-    /// The message for people: what happened and what to do. It may have several lines.
+    /// The message for people, which says what happened and what to do. It may have several lines.
     message: String,
 }
 

@@ -1,5 +1,5 @@
-//! The checks of every request before anything else: the host that it names, its method, its path and
-//! where it comes from. And what every answer has: headers that let the page load nothing from elsewhere.
+//! Checks every request before anything else: its host, method, path and origin. Adds headers to every answer that
+//! keep the page from loading anything from elsewhere.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ const MAX_TARGET_BYTES: usize = 32 * 1024;
 /// Characters that a path never needs, and a trick does.
 const TRICKS: [&str; 7] = ["..", "//", "\\", "%2e", "%2f", "%5c", "%00"];
 
-/// Refuses what no page or script of ours sends.
+/// Refuses requests that no page or script of ours sends.
 pub(crate) async fn guard(
     State(explorer): State<Arc<Explorer>>,
     request: Request,

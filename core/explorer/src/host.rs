@@ -1,5 +1,5 @@
-//! The world that the program around the server gives to it: the clock, randomness, the store, the ledger, and
-//! processes that answer queries. This crate reads none of them by itself.
+//! The interface to the program around the server: the clock, randomness, the store, the ledger, and processes that
+//! answer queries. This crate accesses none of them directly.
 
 use std::error::Error;
 use std::io;
@@ -27,7 +27,7 @@ pub trait Host: Send + Sync + 'static {
     /// The store cannot be read, or it may show an erased person.
     fn tenants(&self) -> Result<Vec<TenantStore>, HostError>;
 
-    /// Returns what the store has besides generations.
+    /// Returns the state of the store besides generations.
     ///
     /// # Errors
     /// A state file cannot be read.
@@ -64,7 +64,7 @@ pub trait Host: Send + Sync + 'static {
         change: &FindingsChange<'_>,
     ) -> Result<(), HostError>;
 
-    /// Returns the account that runs the server, by which others know whoever has opened its one-time address.
+    /// Returns the account that runs the server: the name of the user who has opened the one-time address.
     fn account(&self) -> String;
 
     /// Returns who takes a lock, for those who find it taken.
@@ -124,7 +124,7 @@ pub struct TenantStatus {
     pub quota: Option<Quota>,
     /// The process that runs now, as its lock describes it.
     pub running: Option<String>,
-    /// The trails of the audit log and what is missing of each.
+    /// The trails of the audit log, with their missing periods.
     pub trails: Vec<Trail>,
     /// The number of stored audit events.
     pub events: u64,

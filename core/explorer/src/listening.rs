@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// An address that a server listens on, and what is in front of it.
+/// An address that a server listens on, and the proxy in front of it, if any.
 #[derive(Debug, Clone, Copy)]
 pub struct Listening<'a> {
     /// The address.
     pub address: SocketAddr,
-    /// True if the server has TLS of its own.
+    /// True if the server uses TLS itself.
     pub has_tls: bool,
     /// True if only a reverse proxy can reach it, which adds TLS.
     pub has_proxy: bool,
@@ -20,11 +20,11 @@ pub struct Listening<'a> {
 /// A reason why others must not reach a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposure {
-    /// Whoever is in between could read along.
+    /// Anyone on the network path could read the traffic.
     Unencrypted,
-    /// Whoever reaches it could give themselves any name.
+    /// Anyone who reaches it could claim any user name.
     Impersonation,
-    /// A page of another site could reach it under a name of its own.
+    /// A page of another site could reach it under its own host name.
     NoName,
 }
 
@@ -54,7 +54,7 @@ impl Listening<'_> {
         let scheme = if self.has_tls { "https" } else { "http" };
         let (address, port) = (self.address.ip(), self.address.port());
         match (self.allowed_hosts.first().filter(|_| !address.is_loopback()), address) {
-            // A proxy has a port and a scheme of its own.
+            // A proxy has its own port and scheme.
             (Some(name), _) if self.has_proxy => format!("https://{name}"),
             (Some(name), _) if name.contains(':') => format!("{scheme}://{name}"),
             (Some(name), _) => format!("{scheme}://{name}:{port}"),

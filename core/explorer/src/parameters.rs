@@ -1,4 +1,4 @@
-//! The parameters of a call. As axum reads them, but what is wrong with them is answered in JSON like every other error.
+//! The parameters of a call. They are read like axum's own, but mistakes are answered in JSON like every other error.
 
 use std::error::Error;
 
@@ -32,7 +32,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// The cause names the parameter and what it has to be.
+/// The cause names the parameter and its expected form.
 fn wrong(rejection: &dyn Error) -> ApiError {
     let cause = rejection.source().unwrap_or(rejection);
     ApiError::bad_request(format!("the parameters are not what this call takes: {cause}"))

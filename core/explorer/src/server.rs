@@ -104,12 +104,12 @@ pub async fn serve(
     }
     drop(listener);
     let ended = async { while tasks.join_next().await.is_some() {} };
-    // What takes longer is cut off: a reader sees that its answer is not whole.
+    // Longer answers are cut off, so that the reader sees that they are not whole.
     let _ = tokio::time::timeout(SHUTDOWN, ended).await;
     Stopped
 }
 
-/// Answers what comes over TLS. A client that is slow to greet must not hold a connection for long.
+/// Answers requests over TLS. A client with a slow handshake must not hold a connection for long.
 async fn answer_over_tls(stream: TcpStream, tls: &Tls, router: Router) {
     match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
         Ok(Ok(stream)) => answer(stream, router).await,

@@ -56,7 +56,7 @@ impl OpenGeneration {
     }
 }
 
-/// The open generations, the one that was used last at the end.
+/// The open generations, the most recently used one at the end.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<Vec<Arc<OpenGeneration>>>);
 

@@ -1,7 +1,7 @@
-//! The page itself, its files, and the way to a session.
+//! The page itself, its files, and signing in.
 //!
-//! The page shows nothing without a session, so that everybody may load it: a link that was sent to somebody
-//! works although browsers keep a strict cookie back when a link comes from elsewhere.
+//! The page shows nothing without a session, so anyone may load it. So a link in a message works although browsers do
+//! not send a strict cookie when a link comes from elsewhere.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::api::{blocking, body_of};
 use crate::error::ApiError;
 use crate::parameters::{Path, Query};
 
-/// The page for a moment after the printed address was opened. Going on by itself, and not by a redirect,
-/// makes the next request one of our own page, so that it has the cookie.
+/// The page that is shown for a moment after the printed address was opened. It navigates by itself and not by a
+/// redirect, so that the next request comes from our own page and has the cookie.
 const SIGNED_IN: &str = "<!doctype html><html lang=\"en\"><title>Nexthink Graph</title>\
     <meta http-equiv=\"refresh\" content=\"0;url=/\"><p><a href=\"/\">Go on to the explorer</a></html>";
 
@@ -62,7 +62,7 @@ pub(crate) async fn asset(
     explorer.assets.answer(&version, &path, &headers)
 }
 
-/// No icon of its own address: the page names one.
+/// There is no icon at this address; the page names one.
 pub(crate) async fn icon() -> StatusCode {
     StatusCode::NO_CONTENT
 }

@@ -9,7 +9,7 @@ use self::page::words;
 use crate::api::{self, Overview, TypeSummary};
 use crate::host::{Host, HostError};
 
-/// The beginning of a page, by which it is told from other files.
+/// The beginning of a page, which distinguishes it from other files.
 pub const SNAPSHOT_MARK: &str = "<!doctype html><!-- nexthink-graph export html -->";
 
 /// A question and its answer.

@@ -1,4 +1,4 @@
-//! TLS of its own, for a server that others reach without a proxy in between.
+//! TLS in the server, for users who reach it without a proxy.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -22,7 +22,7 @@ pub struct Tls(TlsAcceptor);
 /// A reason why a certificate and a key cannot be used. It has no part of the key.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The certificates are not PEM, or there is none.
+    /// The file is not PEM, or has no certificate.
     #[error(
         "the file of --tls-cert has no certificate: write the server's certificate in PEM, then those between it and the root"
     )]

@@ -24,7 +24,7 @@ pub struct TokenFile {
 /// A reason why a file has no new token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenFileError {
-    /// The name is none.
+    /// The name is invalid.
     #[error("the name of a token has 1 to {MAX_NAME} letters, digits, and the characters - _ . @")]
     Name,
     /// Another token has the name.

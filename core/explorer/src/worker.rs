@@ -1,6 +1,6 @@
-//! Queries, each in a process of its own: SQL may allocate, recurse or compute without an end, and only a process
-//! can be limited and ended from outside. One process for each query, and no pool of them: a start costs about 0.1
-//! seconds, and nothing of one query is left for the next.
+//! Runs each query in a separate process: SQL may allocate, recurse or compute without an end, and only a process can
+//! be limited and ended from outside. There is no pool of processes: a start costs about 0.1 seconds, and nothing of
+//! one query is left for the next.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -72,10 +72,10 @@ pub enum AnswerFormat {
     Csv,
 }
 
-/// The first line of what the process answers; the body follows.
+/// The first line of the process's answer; the body follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerHead {
-    /// True if the body is an answer; else it says why there is none.
+    /// True if the body is an answer; otherwise the body is an error.
     pub ok: bool,
 }
 
@@ -95,7 +95,7 @@ struct Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only for one that has ended already.
+        // Both fail only if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -28,7 +28,7 @@ pub struct J1qlError {
     pub help: Option<String>,
     /// The place in the query.
     pub span: Span,
-    /// The property that does not exist, if that is what is wrong.
+    /// The property that does not exist, if that is the mistake.
     pub unknown_property: Option<String>,
 }
 
@@ -63,7 +63,7 @@ pub struct Warning {
     pub message: String,
     /// The place in the query.
     pub span: Span,
-    /// The property that does not exist, if that is what is remarkable.
+    /// The property that does not exist, if that is the reason.
     pub unknown_property: Option<String>,
 }
 

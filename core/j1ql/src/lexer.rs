@@ -30,7 +30,7 @@ pub(crate) enum TokenKind {
     Parameter(String),
     /// `[tag.special-name]`, without the brackets.
     Bracketed(String),
-    /// `date(2026-01-31)`, what stands between the parentheses.
+    /// `date(2026-01-31)`: the text between the parentheses.
     Date(String),
     Symbol(Symbol),
     /// The end of the query.

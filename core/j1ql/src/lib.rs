@@ -49,7 +49,7 @@ pub struct Lacking {
 ///
 /// # Errors
 ///
-/// [`J1qlError`] with the place of what is no J1QL or what the graph does not have.
+/// [`J1qlError`] with the place of a mistake in J1QL, or of a name that the graph does not have.
 pub fn compile(
     query: &str,
     graph: &Graph,
@@ -59,11 +59,11 @@ pub fn compile(
     compile_parsed(&parsed, warnings, graph, environment)
 }
 
-/// Does the same for a query that was read before. `warnings` are those of reading it.
+/// Does the same for a parsed query. `warnings` are those of the parser.
 ///
 /// # Errors
 ///
-/// [`J1qlError`] with the place of what the graph does not have.
+/// [`J1qlError`] with the place of a name that the graph does not have.
 pub fn compile_parsed(
     parsed: &syntax::Query,
     mut warnings: Vec<Warning>,

@@ -24,7 +24,7 @@ const KEYWORDS: [&str; 13] = [
     "TO",
 ];
 
-/// Words of SQL and what J1QL has instead.
+/// Words of SQL, with their counterparts in J1QL.
 const FOREIGN: [(&str, &str); 15] = [
     ("SELECT", "begin with FIND and name the columns after RETURN"),
     ("FROM", "name the entities after FIND"),
@@ -59,7 +59,7 @@ pub fn is_j1ql(text: &str) -> bool {
 ///
 /// # Errors
 ///
-/// [`J1qlError`] with the place of what is no J1QL.
+/// [`J1qlError`] with the place of the mistake.
 pub fn parse(query: &str) -> Result<(Query, Vec<Warning>), J1qlError> {
     if query.len() > LONGEST_QUERY {
         let span = Span { start: LONGEST_QUERY, end: query.len() };
@@ -73,7 +73,7 @@ pub fn parse(query: &str) -> Result<(Query, Vec<Warning>), J1qlError> {
     Ok((parsed, warnings))
 }
 
-/// Refuses a query of so many conditions that nothing could plan it.
+/// Refuses a query with too many conditions to plan.
 fn check_terms(tokens: &[Token]) -> Result<(), J1qlError> {
     let is_term = |token: &&Token| {
         use Symbol::{Close, Comma, Dot, Open};
@@ -425,7 +425,7 @@ impl Parser<'_> {
     }
 }
 
-/// Returns what J1QL has instead of a word of SQL.
+/// Returns J1QL's counterpart of a word of SQL.
 fn instead_of(word: &str) -> Option<&'static str> {
     let found = FOREIGN.iter().find(|(foreign, _)| foreign.eq_ignore_ascii_case(word));
     found.map(|(_, instead)| *instead)

@@ -1,5 +1,5 @@
-//! The checked tree: which types may stand at each place of a path, which relationships lead from one
-//! to the next, and what each name means.
+//! The checked tree: the possible types at each place of a path, the relationships between the
+//! places, and the meaning of each name.
 
 mod help;
 
@@ -287,7 +287,7 @@ impl<'a> Plan<'a> {
         error.with_help(format!("there is {}", list(others)))
     }
 
-    /// Returns what a name stands for.
+    /// Returns the meaning of a name.
     pub(crate) fn slot(&self, name: &str, span: Span) -> Result<Slot, J1qlError> {
         match self.names.get(name).map(Vec::as_slice) {
             Some([slot]) => Ok(*slot),

@@ -57,7 +57,7 @@ pub enum Head {
     FullText(Text),
 }
 
-/// One part of what is walked.
+/// One part of a path.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Element {
     /// `THAT HAS Device`.
@@ -66,7 +66,7 @@ pub enum Element {
     Optional {
         /// The steps within the parentheses; at least one.
         steps: Vec<Step>,
-        /// The name of the entity at which a path goes on, be it the last of the steps or the one before.
+        /// The name of the entity at which a path continues: the last of the steps, or the one before.
         alias: Option<Name>,
         /// The whole part.
         span: Span,
@@ -193,7 +193,7 @@ pub enum Operand {
 /// A property's name, or a name and its property: the parts between dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
-    /// The parts; at least one. What stood in brackets is one part.
+    /// The parts; at least one. A text in brackets is one part.
     pub parts: Vec<String>,
 }
 
@@ -370,9 +370,9 @@ pub enum Function {
     Sum,
     /// Joins texts; `undefined` counts as an empty one.
     Concat,
-    /// The distinct values that there are, as a list.
+    /// The distinct defined values, as a list.
     Merge,
-    /// The first value that there is.
+    /// The first defined value.
     Coalesce,
     /// The absolute value.
     Abs,

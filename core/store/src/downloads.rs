@@ -64,7 +64,7 @@ impl Downloads {
         self.lock.tenant().changed(Change::Notes)
     }
 
-    /// Makes the notes these: what has no note any more, or another one, is removed.
+    /// Replaces all notes by these. Downloads whose note is gone or has changed are removed.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
 //! The ledger of a tenant: who did what with its data and when, one line per entry, append-only.
-//! This module has its file and its lock; `chain` has the meaning of its lines.
+//! This module handles its file and its lock; `chain` handles the content of its lines.
 
 mod chain;
 
@@ -94,8 +94,8 @@ impl Ledger {
     }
 
     /// Removes the entries up to this number, and adds one that accounts for them, so that the rest
-    /// can still be verified. `None` if there is no such entry any more, or if the ledger is
-    /// damaged: then everything is kept for an investigation.
+    /// can still be verified. `None` if the entry no longer exists, or if the ledger is damaged, in
+    /// which case everything is kept for an investigation.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use crate::error::StoreError;
 use crate::tenant::TenantStore;
 
 /// A request to stop. Long work sees it between two batches of rows, two generations or two removals, and ends with
-/// [`StoreError::Stopped`]: what was done stays done, and the same work goes on from there when it is called again.
+/// [`StoreError::Stopped`]: finished work stays finished, and calling the work again continues from there.
 #[derive(Debug, Clone, Default)]
 pub struct StopFlag(Arc<AtomicBool>);
 
@@ -35,7 +35,7 @@ impl TenantStore {
         self
     }
 
-    /// Fails if the caller has asked to stop, for long work on what this tenant has stored.
+    /// Fails if the caller has asked to stop, for long work on the data of this tenant.
     ///
     /// # Errors
     ///

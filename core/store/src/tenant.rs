@@ -100,8 +100,8 @@ impl TenantStore {
         Self { name: name.to_owned(), folder, stop, watcher }
     }
 
-    /// The places beside the folder that may still have what is removed from it, a sentence each; none unless the folder
-    /// is a working copy.
+    /// The other places that may still have data that is removed from the folder, a sentence each; none unless the
+    /// folder is a working copy.
     pub fn also_kept(&self) -> Vec<String> {
         self.watcher.also_kept()
     }
@@ -156,8 +156,8 @@ impl TenantStore {
         Ok(RunLock { tenant: self.clone(), _file: Arc::new(file) })
     }
 
-    /// Takes the lock for deliveries to one destination, until it is dropped or the process dies.
-    /// Runs continue at the same time; the next delivery takes what they publish.
+    /// Takes the lock for deliveries to one destination, until it is dropped or the process dies. Runs continue at
+    /// the same time; the next delivery takes their generations.
     ///
     /// `destination` is part of a file name; `owner` is shown to other processes that try to take
     /// it.

@@ -95,8 +95,8 @@ impl<'a> TenantPart<'a> {
 /// The path of the ledger in a snapshot.
 pub const LEDGER_PATH: &str = "ledger/entries.ndjson";
 
-/// The paths of what closes a store that may show an erased person: the list of erased people, then the erasures that
-/// everything must have been through. Without the list, the erasures would be taken for lifted ones.
+/// The files that close a store that may show an erased person: the list of erased people, then the erasures that
+/// everything must have been through. Without the list, the erasures would count as lifted.
 const CLOSING_PATHS: [&str; 2] = ["suppressions.json", "erasures.json"];
 
 impl TenantSnapshot {
@@ -128,7 +128,7 @@ fn generation_of(path: &str) -> Option<GenerationId> {
 /// The generations and logs that a list of files leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Damage {
-    /// None: damage is an error, and so is what may show an erased person.
+    /// None: damage is an error, and so is a part that may show an erased person.
     Rejected,
     /// Those that cannot be read, so that a copy replaces them.
     LeftOut,
@@ -150,8 +150,8 @@ impl RunLock {
 }
 
 impl TenantStore {
-    /// Lists the content of a store that a copy replaces. What is missing, has another size or cannot be read is left
-    /// out, so that it is copied again.
+    /// Lists the content of a store that a copy replaces. Files that are missing, have another size or cannot be read
+    /// are left out, so that they are copied again.
     ///
     /// # Errors
     ///
@@ -165,8 +165,8 @@ impl TenantStore {
         Ok(snapshot)
     }
 
-    /// Lists what a killed process would leave now: the content of a working copy for the place that it is a copy of. An
-    /// erasure may be under way, whose list of files closes what it has not cleansed yet.
+    /// Lists the present content of a working copy, as a killed process would leave it, for the bucket. An erasure
+    /// may be in progress, whose list closes the parts that it has not cleansed yet.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
-//! A watcher of a store: told of what a tenant's folder has durably, so that a store in another place can follow.
+//! A watcher of a store, which is notified of durable changes in a tenant's folder, so that a store in another place
+//! can follow.
 //!
-//! The folder of a watched store is a working copy. What must be known even if this machine is lost (an export that was
-//! started, a delivery that has begun, an erasure that is in force) counts only when the watcher has accepted it; so
-//! each such change is passed on before the call that made it returns.
+//! The folder of a watched store is a working copy. Changes that must survive the loss of this machine (a started
+//! export, a started delivery, an erasure in force) count only when the watcher has accepted them; so each such
+//! change is passed on before the call that made it returns.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -23,15 +24,15 @@ pub enum Change {
 
 /// A receiver of changes.
 pub trait Watch: Debug + Send + Sync {
-    /// Takes over what the folder of a tenant has now.
+    /// Takes over the present content of a tenant's folder.
     ///
     /// # Errors
     ///
     /// [`StoreError::NotPublished`]: the folder has the change, and the store does not.
     fn changed(&self, tenant: &TenantStore, change: Change) -> Result<(), StoreError>;
 
-    /// The places beside the folder that may still have what is removed from it, a sentence each, for the certificate of
-    /// an erasure.
+    /// The other places that may still have data that is removed from the folder, a sentence each, for the
+    /// certificate of an erasure.
     fn also_kept(&self) -> Vec<String>;
 }
 

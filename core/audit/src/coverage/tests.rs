@@ -125,7 +125,7 @@ fn what_is_wanted_again_is_asked_for_again() {
     coverage.want(span(NOW - 20 * DAY, NOW - 19 * DAY));
     coverage.want(span(NOW - 2 * HOUR_MS, NOW - HOUR_MS));
     let windows = run(&mut coverage, NOW, &settings);
-    // A clock that has come back must not keep a run from asking for what is new.
+    // A corrected clock must not keep a run from requesting new events.
     assert!(windows[0].is_newest);
     assert_eq!(windows[1].span, span(NOW - 3 * HOUR_MS, NOW));
     assert!(!windows[1].is_newest);

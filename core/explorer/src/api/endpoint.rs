@@ -1,4 +1,4 @@
-//! One call of the API: its route, and what its description says of it.
+//! One call of the API: its route and its description.
 
 use std::sync::Arc;
 

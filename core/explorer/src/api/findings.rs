@@ -1,5 +1,5 @@
-//! Findings: what the rules have found, who has acknowledged it, and what is silenced. These are the only calls that
-//! change anything, and only an analyst may.
+//! Findings, their acknowledgements and silences. These are the only calls that change anything, and only an analyst
+//! may make changes.
 
 use std::sync::Arc;
 
@@ -94,7 +94,7 @@ struct ListParameters {
     limit: Option<usize>,
 }
 
-/// Findings, and what belongs to them.
+/// A list of findings, with the rules and silences.
 #[derive(Debug, Default, Serialize)]
 struct FindingList {
     /// The findings, the most severe first.
@@ -116,7 +116,7 @@ async fn list(
     let is_viewer = user.role == Role::Viewer;
     let ListParameters { state, severity, exact_severity, rule, entity, limit } = parameters;
     if is_viewer && entity.is_some() {
-        // What a finding is about is withheld, and must not be found out by asking for each entity.
+        // The entity of a finding is withheld, and must not be revealed by requests for each entity.
         return Err(not_for_viewers());
     }
     let states = state.as_deref().map(states).transpose()?.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The state of a tenant at a glance: what there is, how it grew, what is incomplete and why.
+//! The overview of a tenant: the number of objects, its history, incomplete types and the reasons.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

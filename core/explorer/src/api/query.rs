@@ -136,7 +136,7 @@ async fn csv(
     };
     check(&explorer, &request).await?;
     let answer = worker::ask(&explorer, request).await?;
-    // What fails from here on cuts the answer off, so that nobody takes a part for the whole.
+    // A failure from here on cuts the answer off, so that no one takes a part for the whole.
     let pieces = stream::unfold(Some(answer), |answer| async {
         let mut answer = answer?;
         match answer.next().await {
@@ -161,7 +161,7 @@ fn asked(query: Option<String>, question: Option<String>) -> Result<Asked, ApiEr
     }
 }
 
-/// Checks that what a request names exists, before a process is started for it.
+/// Checks that everything a request names exists, before a process is started for it.
 async fn check(explorer: &Explorer, request: &WorkerRequest) -> Result<(), ApiError> {
     blocking(|| {
         let tenant = explorer.tenant(&request.tenant)?;

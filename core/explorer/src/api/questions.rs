@@ -1,4 +1,4 @@
-//! The saved questions: what there is to ask. They are asked as queries.
+//! The list of saved questions. They are asked as queries.
 
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// Who is signed in, and what there is to see.
+/// The signed-in user, and the tenants of the store.
 #[derive(Debug, Serialize)]
 struct SessionInfo {
     /// The name of the user's token, or `browser`.

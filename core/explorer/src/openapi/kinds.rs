@@ -1,9 +1,9 @@
-//! The kinds of objects that the API takes and answers, with what each field means.
+//! The kinds of objects that the API accepts and returns, with the meaning of each field.
 
 /// A field: its name, its kind, and its meaning.
 pub(super) type Field = (&'static str, &'static str, &'static str);
 
-/// A kind of objects: its name, what it is, its fields.
+/// A kind of objects: its name, description and fields.
 type Kind = (&'static str, &'static str, &'static [Field]);
 
 /// All kinds.

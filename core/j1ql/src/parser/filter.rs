@@ -226,7 +226,7 @@ impl Parser<'_> {
             && matches!(self.ahead(2), TokenKind::Word(word) if word.eq_ignore_ascii_case("now"))
     }
 
-    /// Reads what is added to a moment and taken from it: `- 7 days`.
+    /// Reads the offset of a time: `- 7 days`.
     fn date_from(&mut self, base: DateBase) -> Result<Value, J1qlError> {
         let mut offsets = Vec::new();
         // A sign before anything else than a number belongs to a calculation around the date.
@@ -262,7 +262,7 @@ impl Parser<'_> {
         Ok(Offset { amount: amount * sign, unit })
     }
 
-    /// Reads what stands in `date(…)`.
+    /// Reads the content of `date(…)`.
     fn moment(&self, text: &str) -> Result<i64, J1qlError> {
         moment_ms(text.trim().trim_matches(['\'', '"'])).ok_or_else(|| {
             let error = J1qlError::new(self.span(), "this is no date");

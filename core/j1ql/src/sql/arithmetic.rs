@@ -2,8 +2,9 @@
 
 use crate::syntax::{Arithmetic, Expression};
 
-/// A calculation in floating point: whole numbers would wrap where they get too large, and be divided
-/// without a rest. What has no result, such as a division by zero, is undefined and ends no query.
+/// A calculation in floating point: whole numbers would wrap if they got too large, and division
+/// would drop the remainder. A calculation without a result, such as a division by zero, is
+/// undefined and does not end the query.
 pub(super) fn sql(left: &str, operator: Arithmetic, right: &str) -> String {
     let (left, right) = (format!("CAST({left} AS DOUBLE)"), format!("CAST({right} AS DOUBLE)"));
     match operator {

@@ -26,8 +26,8 @@ pub(crate) struct Reference {
 pub(crate) type Resolve<'a> =
     dyn FnMut(&Path, Span, &mut Context<'_>) -> Result<Reference, J1qlError> + 'a;
 
-/// A comparison that was decided, or one for the engine. What the engine gets is null where the
-/// property is, which counts as false.
+/// A comparison that is already decided, or one for DataFusion. The latter is null if the property
+/// is null, which counts as false.
 enum Test {
     Decided(bool),
     Sql(String),
@@ -279,7 +279,7 @@ fn compare_text(sql: &str, relation: Relation, text: &str) -> String {
     }
 }
 
-/// A list compares as its items do: one that holds is enough.
+/// A list compares by its items: one match is enough.
 fn compare_list(
     sql: &str,
     relation: Relation,
@@ -445,7 +445,7 @@ fn time_of(value: &str) -> String {
 
 /// A number as SQL takes it.
 pub(crate) fn number_literal(number: f64) -> String {
-    /// Up to here every whole number has a form of its own.
+    /// Up to this value, every whole number has an exact representation.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 && number.abs() < EXACT {
         return format!("{number:.0}");

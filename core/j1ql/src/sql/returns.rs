@@ -1,7 +1,7 @@
 //! The columns of the answer, counts and sums among them.
 //!
-//! A path crosses an entity as often as there are ways on from it. So a count is one of distinct keys,
-//! and a sum or a mean is taken over a table of its own in which every entity is once.
+//! The same entity is in as many paths as continue from it. So a count counts distinct keys, and a sum or a mean is
+//! computed over a separate table that has every entity once.
 
 use std::fmt::Write as _;
 
@@ -169,7 +169,7 @@ impl Writer<'_, '_> {
         Ok(Typed { sql: format!("groups.\"k{group}\""), kind })
     }
 
-    /// The column of paths that a selector means. What nothing has is an empty text.
+    /// The column of paths for a selector. A property that no type has is an empty text.
     fn property(&mut self, path: &Path, span: Span) -> Result<Reference, J1qlError> {
         if let [name] = path.parts.as_slice()
             && self.plan.has_name(name)
@@ -275,7 +275,7 @@ impl Writer<'_, '_> {
         Ok(Typed { sql: format!("coalesce({})", values.join(", ")), kind: Some(kind) })
     }
 
-    /// The distinct values as a list. An empty text stands for what is undefined and is taken out again.
+    /// The distinct values as a list. An empty text represents an undefined value and is removed again.
     fn merge(&mut self, arguments: &[Spanned<Expression>]) -> Result<Typed, J1qlError> {
         let mut lists = Vec::new();
         for argument in arguments {
@@ -304,7 +304,7 @@ impl Writer<'_, '_> {
             let sql = self.count(argument)?;
             return Ok(self.over_paths(sql, Some(Kind::Number)));
         }
-        // What is aggregated is not grouped by.
+        // Aggregated values are not grouped by.
         let is_grouped = std::mem::replace(&mut self.is_grouped, false);
         let value = self.expression(argument);
         self.is_grouped = is_grouped;

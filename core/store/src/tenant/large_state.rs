@@ -28,7 +28,7 @@ impl TenantStore {
 }
 
 impl DeliveryLock {
-    /// Replaces a state file as [`Self::set_state`] does, piece by piece, so that a large one is never in memory as a
+    /// Replaces a state file like [`Self::set_state`], but as a stream, so that a large one is never in memory as a
     /// whole.
     ///
     /// # Errors

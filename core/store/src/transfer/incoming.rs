@@ -1,10 +1,10 @@
 //! A copy that arrives in a folder.
 //!
-//! Its files are collected in a folder of their own, which survives a killed process, and are put in place when all of
-//! them are there. The order is that of a run and of an erasure: first the erasures in force, which close every
+//! Its files are collected in a separate folder, which survives a killed process, and are put in place when all of
+//! them have arrived. The order is that of a run and of an erasure: first the erasures in force, which close every
 //! generation that has not been through them; then each generation in one step; then events, ledger and small files;
-//! then the pointer. Last goes what the source does not have any more. So a reader sees a whole generation at every
-//! moment, and a copy that is killed is finished by the next one.
+//! then the pointer. Files that the source no longer has are removed last. So a reader sees a whole generation at
+//! every moment, and the next copy finishes a killed one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +24,7 @@ use crate::manifest::FileEntry;
 use crate::names::GenerationId;
 use crate::tenant::{RunLock, folder_names};
 
-/// The reason why a generation that arrived is not what its list of files says.
+/// The reason why an arrived generation contradicts its list of files.
 const CONTRADICTION: &str = "it lists other files than those that were copied";
 
 /// The files of a copy that are not in place yet.
@@ -35,7 +35,7 @@ pub struct Incoming {
 }
 
 impl RunLock {
-    /// Returns the place in which a copy arrives, with what an earlier, interrupted one left there.
+    /// Returns the folder in which a copy arrives, with the files of an earlier, interrupted copy.
     pub fn receive(&self) -> Incoming {
         Incoming { lock: self.clone(), folder: self.tenant().folder().join(COPYING) }
     }
@@ -64,7 +64,7 @@ impl Incoming {
         Ok(File::create(&path)?)
     }
 
-    /// Ends a file that arrived: makes it durable, and compares it, as it can be read, with what it should be.
+    /// Finishes an arrived file: makes it durable, reads it back, and compares it with the expected fingerprint.
     ///
     /// # Errors
     ///
@@ -89,13 +89,13 @@ impl Incoming {
         Ok(self.folder.join(path))
     }
 
-    /// Puts everything in place, so that the tenant is what the snapshot says, and removes what the snapshot does not
-    /// have. Every file that is not in place has arrived before.
+    /// Puts everything in place, so that the tenant equals the snapshot, and removes all other files. Every file that
+    /// is not in place must have arrived before.
     ///
     /// # Errors
     ///
-    /// [`StoreError::ForeignManifest`] for a generation whose manifest lists other files; [`StoreError::Io`]. After an
-    /// error the next copy goes on.
+    /// [`StoreError::ForeignManifest`] for a generation whose manifest lists other files; [`StoreError::Io`]. After
+    /// an error, the next copy continues.
     pub fn put_in_place(&self, snapshot: &TenantSnapshot) -> Result<(), StoreError> {
         let generations = snapshot.generations();
         for id in &generations {
@@ -133,7 +133,8 @@ impl Incoming {
         Ok(core_files::remove_folder_if_present(&self.folder)?)
     }
 
-    /// Completes the folder of a generation that arrived in part by what is in place of it, and checks its manifest.
+    /// Completes the folder of a partly arrived generation with the files that are already in place, and checks its
+    /// manifest.
     fn assemble(&self, id: &GenerationId, snapshot: &TenantSnapshot) -> Result<(), StoreError> {
         let part = TenantPart::Generation(id.as_str());
         let folder = self.folder.join(part.folder());
@@ -180,7 +181,7 @@ impl Incoming {
         Ok(core_files::replace_folder(&arrived, &self.lock.tenant().folder().join(&folder))?)
     }
 
-    /// Moves a file that arrived to its place; one that did not is in place already.
+    /// Moves an arrived file to its place; a file that did not arrive is already in place.
     fn move_file(&self, path: &str) -> Result<(), StoreError> {
         let (from, to) = (self.folder.join(path), self.lock.tenant().file_path(path)?);
         if !from.is_file() {

@@ -5,10 +5,10 @@
 use super::*;
 
 const MINUTE: i64 = 60_000;
-/// An event in so many milliseconds.
+/// The milliseconds between two events.
 const STEP_MS: i64 = 30 * MINUTE;
 
-/// The error of a clock, as far as people see it.
+/// The errors of a clock, with their names.
 const JUMPS: [(&str, i64); 14] = [
     ("twenty years behind", -7_305 * DAY),
     ("a year behind", -365 * DAY),
@@ -65,7 +65,7 @@ impl Wrong {
     }
 }
 
-/// A trail and what was read of it.
+/// A trail, and the periods that were read of it.
 #[derive(Default)]
 struct Model {
     coverage: Coverage,
@@ -76,7 +76,7 @@ impl Model {
     /// A run at a time, with clocks that are wrong; gives the number of windows.
     fn run(&mut self, truth_ms: i64, wrong: &Wrong, settings: &WindowSettings) -> usize {
         let clocks = wrong.clocks(truth_ms);
-        // As between runs: what is not noted is forgotten.
+        // As between runs, everything that is not recorded is lost.
         let noted = serde_json::to_string(&self.coverage).expect("plain data");
         self.coverage = serde_json::from_str(&noted).expect("what was noted");
         self.coverage.begin(clocks.local_ms, settings);
@@ -104,7 +104,7 @@ impl Model {
         events.filter(|at| !self.read.contains(at)).collect()
     }
 
-    /// Nothing counts as read that was not, nor what has not happened yet.
+    /// Checks that no unread or future period counts as read.
     fn check_claims(&self, truth_ms: i64, case: &str) {
         for span in &self.coverage.covered {
             assert!(span.to_ms <= truth_ms, "{case}: the future counts as read");
