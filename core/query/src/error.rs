@@ -238,7 +238,10 @@ impl QueryError {
                 "a value cannot be converted as the query asks; try_cast gives null instead"
             }
             ArrowError::DivideByZero => "it divides by zero; nullif(divisor, 0) gives null instead",
-            ArrowError::ArithmeticOverflow(_) => "a number in it gets too large",
+            ArrowError::ArithmeticOverflow(_) => {
+                "a whole number in it exceeds its type; cast(x as double) before it is added, subtracted or \
+                 multiplied gives a rounded result"
+            }
             _ => "the engine cannot answer it",
         };
         Self::Execution { reason }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod added;
+mod arithmetic;
 mod availability;
 mod bounded;
 mod codes;

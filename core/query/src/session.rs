@@ -24,6 +24,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 use futures::{FutureExt as _, StreamExt as _};
 
+use crate::arithmetic::CheckedArithmetic;
 use crate::error::{self, QueryError};
 use crate::j1ql;
 use crate::parameters::ParameterValue;
@@ -410,7 +411,8 @@ fn new_context(settings: QuerySettings) -> Result<SessionContext, DataFusionErro
     rules.retain(|rule| rule.name() != "aggregate_statistics");
     codes::add_rule(&mut rules);
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
-    let state = state.with_default_features().with_physical_optimizer_rules(rules).build();
+    let state = state.with_default_features().with_physical_optimizer_rules(rules);
+    let state = state.with_analyzer_rule(Arc::new(CheckedArithmetic)).build();
     let context = SessionContext::new_with_state(state);
     functions::register(&context);
     sums::register(&context);

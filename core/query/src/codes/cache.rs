@@ -46,15 +46,16 @@ pub(super) struct CodeCache<T> {
 }
 
 impl<T: Clone> CodeCache<T> {
-    /// Forgets all values if this is another dictionary than the last one.
-    pub(super) fn enter(&mut self, texts: &StringArray, unknown: T) {
+    /// Forgets all values if this is another dictionary than the last one, and returns whether it is.
+    pub(super) fn enter(&mut self, texts: &StringArray, unknown: T) -> bool {
         let data = texts.to_data();
         if self.dictionary.as_ref().is_some_and(|known| known.ptr_eq(&data)) {
-            return;
+            return false;
         }
         self.by_code.clear();
         self.by_code.resize(texts.len(), unknown);
         self.dictionary = Some(data);
+        true
     }
 
     /// Returns its size in memory. Bytes.

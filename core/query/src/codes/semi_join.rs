@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch};
+use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::{cast, filter_record_batch};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::config::ConfigOptions;
@@ -260,8 +261,7 @@ impl ExecutionPlan for CodeSemiJoinExec {
 /// Which codes of the last dictionary are chosen.
 #[derive(Default)]
 struct Choice {
-    /// None for a code that was not looked up yet.
-    codes: CodeCache<Option<bool>>,
+    codes: CodeCache<bool>,
 }
 
 impl Choice {
@@ -273,18 +273,23 @@ impl Choice {
     ) -> Result<Option<RecordBatch>> {
         let column: &ArrayRef = batch.column(join.column.index());
         let (column, texts) = coded(column)?;
-        self.codes.enter(texts, None);
         let keys = &join.found.get().expect("the keys are read before the rows").texts;
-        let by_code = &mut self.codes.by_code;
-        let is_chosen = |code: Option<u32>| {
-            // Nothing equals a row without a key.
-            let Some(code) = code.filter(|code| texts.is_valid(*code as usize)) else {
-                return join.is_anti;
-            };
-            let known = &mut by_code[code as usize];
-            *known.get_or_insert_with(|| keys.contains(texts.value(code as usize)) != join.is_anti)
+        if self.codes.enter(texts, join.is_anti) {
+            // A code without a text is a row without a key, which nothing equals.
+            for (chosen, text) in self.codes.by_code.iter_mut().zip(texts) {
+                *chosen = text.is_some_and(|text| keys.contains(text)) != join.is_anti;
+            }
+        }
+        let (by_code, codes) = (&self.codes.by_code, column.keys());
+        let chosen = if codes.null_count() == 0 {
+            let codes = codes.values();
+            BooleanBuffer::collect_bool(codes.len(), |row| by_code[codes[row] as usize])
+        } else {
+            let is_chosen =
+                |code: Option<u32>| code.map_or(join.is_anti, |code| by_code[code as usize]);
+            codes.iter().map(is_chosen).collect()
         };
-        let chosen: BooleanArray = column.keys().iter().map(is_chosen).map(Some).collect();
+        let chosen = BooleanArray::new(chosen, None);
         Ok(match chosen.true_count() {
             0 => None,
             all if all == batch.num_rows() => Some(batch.clone()),

@@ -1,5 +1,6 @@
 //! Questions and answers on small invented generations.
 
+mod arithmetic;
 mod asking;
 mod diff;
 mod graph;
