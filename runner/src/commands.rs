@@ -48,9 +48,19 @@ pub(crate) const RULES_MEMORY_BYTES: u64 = core_evaluation::MEMORY_BYTES as u64;
 
 /// Does what the command line says, in a working copy if the store is in a bucket.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
-    let opened = Box::pin(working_copy::open(&cli)).await?;
-    let ended = dispatch_command(cli).await;
-    let Some(opened) = opened else { return ended };
+    let opened = match (Box::pin(working_copy::open(&cli)).await, &cli.command) {
+        // The rest is looked at all the same.
+        (Err(failure), &Some(Command::Check { output, json })) => {
+            let json = json || output == ReportFormat::Json;
+            return check::check(&cli.global, json, Some(failure)).await;
+        }
+        (opened, _) => opened?,
+    };
+    let Some(mut opened) = opened else { return dispatch_command(cli).await };
+    let ended = tokio::select! {
+        ended = dispatch_command(cli) => ended,
+        error = opened.keep_up() => Err(error.into_store().into()),
+    };
     let closed = Box::pin(opened.close()).await;
     ended.and_then(|exit| Ok(closed.map(|()| exit)?))
 }
@@ -64,7 +74,7 @@ async fn dispatch_command(cli: Cli) -> Result<Exit, Failure> {
         }
         Some(Command::Init(arguments)) => init::init(&global, arguments).await,
         Some(Command::Check { output, json }) => {
-            check::check(&global, json || output == ReportFormat::Json).await
+            check::check(&global, json || output == ReportFormat::Json, None).await
         }
         Some(Command::Plan { output }) => show::plan(&global, output),
         Some(Command::Steps { output }) => show::steps(output.output),

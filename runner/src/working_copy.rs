@@ -4,10 +4,10 @@
 use clap::{ArgMatches, CommandFactory as _};
 use core_bucket::OpenedCopy;
 use core_config::working_copy::{self, Access};
+use core_engine::Failure;
 
 use crate::cli::{Cli, Command};
 use crate::config::{self, ENVIRONMENT};
-use crate::exit::Failure;
 use crate::host::host;
 use crate::system;
 

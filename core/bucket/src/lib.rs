@@ -5,6 +5,7 @@ mod connect;
 mod copy;
 mod error;
 mod folder;
+mod follow;
 mod head;
 mod head_store;
 mod lease;
@@ -20,6 +21,7 @@ mod writer;
 
 pub use copy::{CopyReport, CopyRequest, copy};
 pub use error::{BucketError, RequestErrorKind};
+pub use follow::{Following, LOOK_EVERY, PATIENCE};
 pub use head::{Content, Head, Lease, Nonce, ObjectRef};
 pub use head_store::{HeadStore, StoredHead, Written};
 pub use lease::{HeldLease, LIFETIME, LeaseRequest, Random};

@@ -11,6 +11,12 @@ use crate::head::{Content, ObjectRef};
 use crate::head_store::HeadStore;
 use crate::pieces::Pieces;
 
+/// Returns the content in the head of a tenant; empty if there is no head.
+pub(crate) async fn published(folder: &BucketFolder) -> Result<Content, BucketError> {
+    let heads = HeadStore::new(folder.store.clone(), &folder.folder);
+    Ok(heads.read().await?.map(|stored| stored.head.content).unwrap_or_default())
+}
+
 /// A tenant in a bucket, as described by the head at the time of reading.
 #[derive(Debug)]
 pub(crate) struct TenantReader {
@@ -68,11 +74,9 @@ impl TenantReader {
 
     /// Fails if the tenant has changed since it was read: a copy might then show an erased person.
     pub(crate) async fn check_unchanged(&self) -> Result<(), BucketError> {
-        let heads = HeadStore::new(self.folder.store.clone(), &self.folder.folder);
-        let now = heads.read().await?.map(|stored| stored.head.content);
-        let is_same = now.is_some_and(|now| {
-            now.listings == self.content.listings && now.small_files == self.content.small_files
-        });
+        let now = published(&self.folder).await?;
+        let is_same =
+            now.listings == self.content.listings && now.small_files == self.content.small_files;
         if is_same { Ok(()) } else { Err(BucketError::SourceChanged) }
     }
 }

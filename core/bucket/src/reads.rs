@@ -8,7 +8,8 @@
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use core_store::{LedgerHead, LedgerRecord, TenantStore};
+use core_files::FileError;
+use core_store::{LedgerContent, LedgerHead, LedgerRecord};
 use object_store::path::Path as Key;
 use object_store::{ObjectStoreExt as _, PutMode, PutOptions};
 
@@ -38,41 +39,38 @@ impl KnownEntry {
     }
 
     /// Notes that the bucket has this entry and all before it.
-    pub(crate) fn set(&self, head: Option<&LedgerHead>) -> Result<(), BucketError> {
+    pub(crate) fn set(&self, head: Option<&LedgerHead>) -> Result<(), FileError> {
         let text = head.map_or_else(String::new, ToString::to_string);
-        Ok(core_files::replace_file(&self.path, text.as_bytes())?)
+        core_files::replace_file(&self.path, text.as_bytes())
     }
 
     /// Notes that the bucket has every entry, before the ledger is replaced. If this process is then killed, it does
     /// not send entries of other machines as its own.
-    pub(crate) fn set_all(&self) -> Result<(), BucketError> {
-        Ok(core_files::replace_file(&self.path, ALL.as_bytes())?)
+    pub(crate) fn set_all(&self) -> Result<(), FileError> {
+        core_files::replace_file(&self.path, ALL.as_bytes())
     }
 
-    /// The records that were added since. Empty for a folder that was never brought up to date.
-    pub(crate) fn records_after(
-        &self,
-        tenant: &TenantStore,
-    ) -> Result<Vec<LedgerRecord>, BucketError> {
+    /// The records that were added to a ledger since. Empty for a folder that was never brought up to date.
+    fn records_after(&self, ledger: &LedgerContent) -> Result<Vec<LedgerRecord>, BucketError> {
         let Some(known) = core_files::read_if_present(&self.path)? else { return Ok(Vec::new()) };
         let known = match LedgerHead::parse(&String::from_utf8_lossy(&known)) {
             Some(head) => head.sequence,
             None if known.is_empty() => 0,
             None => return Ok(Vec::new()),
         };
-        let entries = tenant.ledger().entries()?.into_iter();
+        let entries = ledger.entries().into_iter();
         Ok(entries.filter(|entry| entry.sequence > known).map(|entry| entry.record).collect())
     }
 }
 
-/// Sends the records of a working copy that the bucket does not have yet.
+/// Sends the records of a working copy's ledger that the bucket does not have yet.
 pub(crate) async fn send(
     folder: &BucketFolder,
-    tenant: &TenantStore,
+    ledger: &LedgerContent,
     known: &KnownEntry,
 ) -> Result<(), BucketError> {
-    let records = known.records_after(tenant)?;
-    let Some(last) = tenant.ledger().head()?.filter(|_| !records.is_empty()) else { return Ok(()) };
+    let records = known.records_after(ledger)?;
+    let Some(last) = ledger.head().filter(|_| !records.is_empty()) else { return Ok(()) };
     let mut lines = Vec::new();
     for record in &records {
         lines.extend(serde_json::to_vec(record).expect("a record is plain data"));
@@ -86,7 +84,7 @@ pub(crate) async fn send(
         Err(error) if kind(&error) == RequestErrorKind::Conflict => {}
         Err(error) => return Err(BucketError::request("write", &key)(error)),
     }
-    known.set(Some(&last))
+    Ok(known.set(Some(&last))?)
 }
 
 /// Reads the records of an object. An invalid line is skipped, with a warning in the log.

@@ -12,6 +12,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::error::{BucketError, RequestErrorKind};
+use crate::follow::Following;
 use crate::probe::DeletedObjects;
 use crate::working_copy::{WorkingCopy, WorkingCopyRequest, refresh, send_reads};
 
@@ -81,6 +82,8 @@ impl Session {
 pub enum OpenedCopy {
     /// For a command that reads.
     Reading(Box<WorkingCopyRequest>),
+    /// For a command that reads until it is stopped.
+    Following(Following),
     /// For a command that writes.
     Writing(Session),
 }
@@ -100,6 +103,15 @@ impl OpenedCopy {
         Ok(Self::Reading(Box::new(request)))
     }
 
+    /// Keeps the folders of a command that is not stopped up to date. Returns only for such a command, and only when a
+    /// bucket has not answered for [`crate::PATIENCE`].
+    pub async fn keep_up(&mut self) -> BucketError {
+        match self {
+            Self::Following(following) => following.follow().await,
+            Self::Reading(_) | Self::Writing(_) => std::future::pending().await,
+        }
+    }
+
     /// Publishes the changes of the command, or the records of its reads. Blocks until that is done.
     ///
     /// # Errors
@@ -112,6 +124,10 @@ impl OpenedCopy {
                 if let Err(error) = send_reads(&request).await {
                     tracing::warn!(%error, "this read is not in the ledger of the bucket yet");
                 }
+                Ok(())
+            }
+            Self::Following(following) => {
+                following.close().await;
                 Ok(())
             }
             Self::Writing(session) => session.close(),

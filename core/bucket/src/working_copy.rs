@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use core_files::FileLock;
-use core_store::{Change, Store, StoreError, TenantStore};
+use core_store::{Change, LEDGER_PATH, Store, StoreError, TenantStore};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::arrival::Arrival;
@@ -73,7 +73,7 @@ impl fmt::Debug for WorkingCopyRequest {
 }
 
 impl WorkingCopyRequest {
-    fn bucket(&self) -> Result<BucketFolder, BucketError> {
+    pub(crate) fn bucket(&self) -> Result<BucketFolder, BucketError> {
         match &self.place {
             Place::Bucket { store, folder, .. } => {
                 Ok(BucketFolder::of_tenant(store, folder, &self.tenant))
@@ -150,20 +150,29 @@ impl WorkingCopy {
         // Its holder has lost its lease, or is about to end.
         let session = FileLock::try_acquire(&session_path(request))?;
         let session = session.ok_or_else(|| locked(&request.folder))?;
+        for _ in 1..ATTEMPTS {
+            match bring(request, tenant, published).await {
+                Err(BucketError::SourceChanged) => {}
+                ended => return ended.map(|()| session),
+            }
+        }
         bring(request, tenant, published).await?;
         Ok(session)
     }
 
     /// Adds the records of readers to the ledger. The next change publishes them.
     async fn record_reads(&mut self) -> Result<(), BucketError> {
-        self.known.set_all()?;
         for key in self.writer.waiting_reads().clone() {
-            for record in reads::read(&self.writer.published().folder, &key).await? {
-                self.tenant.ledger().append(&record).map_err(BucketError::Store)?;
+            let records = reads::read(&self.writer.published().folder, &key).await?;
+            self.known.set_all()?;
+            for record in records {
+                // A process that is killed here has recorded nothing: the object is in the bucket still.
+                let head = self.tenant.ledger().append(&record).map_err(BucketError::Store)?;
+                self.known.set(Some(&head))?;
             }
             self.writer.reads_recorded(&key);
         }
-        self.known.set(self.tenant.ledger().head()?.as_ref())
+        Ok(())
     }
 
     /// Publishes a change of the folder, and everything else in the folder.
@@ -174,10 +183,12 @@ impl WorkingCopy {
     /// writing: the next publication continues.
     pub async fn publish(&mut self, change: Change) -> Result<(), BucketError> {
         self.writer.set_notes(notes(&self.tenant)?);
-        if change == Change::Notes {
-            return self.writer.publish_notes().await;
+        match change {
+            Change::Notes => self.writer.publish_notes().await,
+            Change::State | Change::Generation => self.publish_all(Removal::Later).await,
+            // The certificate follows.
+            Change::Destruction => self.publish_all(Removal::Now).await,
         }
-        self.publish_all(Removal::Later).await
     }
 
     /// Publishes the folder's content and frees the lease.
@@ -203,8 +214,11 @@ impl WorkingCopy {
     }
 
     async fn publish_once(&mut self, removal: Removal) -> Result<(), BucketError> {
-        let entry = self.tenant.ledger().head()?;
         let snapshot = self.tenant.working_files()?;
+        let ledger = self.tenant.ledger().content()?;
+        if ledger.fingerprint().as_ref() != snapshot.files.get(LEDGER_PATH) {
+            return Err(BucketError::SourceChanged);
+        }
         let missing = self.writer.missing(&snapshot).await?;
         {
             let (writer, tenant, files) = (&self.writer, &self.tenant, &snapshot.files);
@@ -215,7 +229,7 @@ impl WorkingCopy {
             sending.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
         }
         self.writer.publish(&snapshot, removal).await?;
-        self.known.set(entry.as_ref())
+        Ok(self.known.set(ledger.head().as_ref())?)
     }
 }
 
@@ -265,17 +279,22 @@ pub async fn send_reads(request: &WorkingCopyRequest) -> Result<(), BucketError>
     let _arrival = wait_for_arrival(request).await?;
     // A process that writes publishes the ledger as a whole.
     let Some(_session) = FileLock::try_acquire(&session_path(request))? else { return Ok(()) };
-    reads::send(&folder, &tenant, &request.known_entry()).await
+    reads::send(&folder, &tenant.ledger().content()?, &request.known_entry()).await
 }
 
 /// Brings a tenant's folder up to date with the published content.
+///
+/// # Errors
+///
+/// [`BucketError::SourceChanged`] if another process has read meanwhile, so that the ledger has an entry that was not sent.
 async fn bring(
     request: &WorkingCopyRequest,
     tenant: &TenantStore,
     published: &TenantReader,
 ) -> Result<(), BucketError> {
     let known = request.known_entry();
-    match reads::send(&published.folder, tenant, &known).await {
+    let ledger = tenant.ledger().content()?;
+    match reads::send(&published.folder, &ledger, &known).await {
         // Without the right to write, reads still work, as in a read-only folder.
         Err(error @ BucketError::Request { kind: RequestErrorKind::Refused, .. }) => {
             tracing::warn!(%error, "reads on this machine are not in the ledger");
@@ -283,7 +302,7 @@ async fn bring(
         sent => sent?,
     }
     let lock = tenant.lock(&request.owner)?;
-    let arrival = Arrival::begin(lock.clone())?;
+    let arrival = Arrival::begin(lock.clone(), ledger)?;
     let missing = arrival.missing(&published.snapshot)?;
     {
         let arrival = &arrival;
@@ -291,10 +310,15 @@ async fn bring(
             .map(|path| async move { arrival.put(path, published.open(path).await?).await });
         fetching.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
     }
-    known.set_all()?;
-    arrival.put_in_place(&published.snapshot)?;
+    let replacing = || Ok(known.set_all()?);
+    let arrived = match arrival.put_in_place(&published.snapshot, replacing) {
+        Err(BucketError::Store(StoreError::LedgerChanged)) => {
+            return Err(BucketError::SourceChanged);
+        }
+        ended => ended?,
+    };
     lock.downloads()?.replace_notes(&published.content.notes)?;
-    known.set(tenant.ledger().head()?.as_ref())
+    Ok(known.set(arrived.ledger.as_ref())?)
 }
 
 /// The notes on downloads, in the form of the head.

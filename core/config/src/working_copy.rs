@@ -1,11 +1,11 @@
 //! The working copy of a configured tenant whose store is in a bucket, for one command.
 
 use core_bucket::{
-    BucketError, ClientSettings, DeletedObjects, LIFETIME, OpenedCopy, Place, Random, Session,
-    WorkingCopyRequest,
+    BucketError, ClientSettings, DeletedObjects, Following, LIFETIME, OpenedCopy, Place, Random,
+    Session, WorkingCopyRequest,
 };
 use core_engine::{Failure, Host};
-use core_store::Store;
+use core_store::{Store, StoreError};
 
 use crate::config::Config;
 use crate::environment::Environment;
@@ -22,10 +22,10 @@ pub enum Access {
     ReadsFleet,
     /// Reads, and finds out whether the bucket can hold a store.
     Probes,
+    /// Reads every tenant for as long as it is not stopped.
+    Follows,
     /// Reads and writes.
     Writes,
-    /// Something that only a folder allows.
-    FolderOnly,
 }
 
 impl Access {
@@ -35,15 +35,16 @@ impl Access {
         match words {
             ["check"] => Self::Probes,
             ["fleet", ..] => Self::ReadsFleet,
-            ["serve", ..] | ["mcp" | "destroy"] => Self::FolderOnly,
+            ["serve"] => Self::Follows,
             ["schedule" | "init" | "steps" | "nql" | "docs" | "completions" | "man"]
             | ["config" | "simulate", ..]
+            | ["serve", "token", ..]
             | ["store", "copy"]
             | ["notify", "test" | "list"]
             | ["privacy", "inventory" | "record"] => Self::None,
             [
                 "plan" | "status" | "history" | "query" | "ask" | "show" | "neighbors" | "path"
-                | "search" | "diff" | "support-bundle",
+                | "search" | "diff" | "support-bundle" | "mcp",
             ]
             | ["export" | "audit" | "software", ..]
             | ["store", "verify"]
@@ -78,19 +79,20 @@ pub async fn open(
             refresh_fleet(source, process, environment).await?;
             return Ok(None);
         }
-        Access::Reads | Access::Probes | Access::Writes | Access::FolderOnly => {}
+        Access::Follows => return follow(source, process, environment).await,
+        Access::Reads | Access::Probes | Access::Writes => {}
     }
     // The command tells of mistakes in the configuration, if it needs one.
     let Ok(config) = Config::load(source, environment) else { return Ok(None) };
     let is_probed = access == Access::Probes;
     let request = request(&config, process, environment, is_probed);
     let Some(request) = request.map_err(failure)? else { return Ok(None) };
+    let place = request.place.clone();
     let opened = match access {
-        Access::FolderOnly => return Err(folder_only(&request.place, environment)),
         Access::Writes => Session::open(request).map(OpenedCopy::Writing),
         _ => OpenedCopy::for_reading(request).await,
     };
-    opened.map(Some).map_err(failure)
+    opened.map(Some).map_err(|error| failure_at(&place, error))
 }
 
 /// The process that opens a working copy.
@@ -106,15 +108,45 @@ async fn refresh_fleet(
     process: &Process,
     environment: Environment,
 ) -> Result<(), Failure> {
-    let fleet = source.fleet(environment)?;
-    let all = fleet.map(|fleet| fleet.load_all()).transpose()?.unwrap_or_default();
-    // The command tells of a tenant whose file cannot be used.
-    for config in all.into_values().filter_map(Result::ok) {
-        if let Some(request) = request(&config, process, environment, false).map_err(failure)? {
-            OpenedCopy::for_reading(request).await.map_err(failure)?;
-        }
+    for request in fleet_requests(source, process, environment)?.unwrap_or_default() {
+        let place = request.place.clone();
+        OpenedCopy::for_reading(request).await.map_err(|error| failure_at(&place, error))?;
     }
     Ok(())
+}
+
+/// Opens the working copies of all tenants of a fleet, or of the one tenant, to follow them.
+async fn follow(
+    source: &Source,
+    process: &Process,
+    environment: Environment,
+) -> Result<Option<OpenedCopy>, Failure> {
+    let requests = if let Some(requests) = fleet_requests(source, process, environment)? {
+        requests
+    } else {
+        let Ok(config) = Config::load(source, environment) else { return Ok(None) };
+        let request = request(&config, process, environment, false);
+        request.map_err(failure)?.into_iter().collect()
+    };
+    if requests.is_empty() {
+        return Ok(None);
+    }
+    let following = Following::open(requests).await.map_err(failure)?;
+    Ok(Some(OpenedCopy::Following(following)))
+}
+
+/// The requests for the working copies of a fleet; None if there is no fleet.
+fn fleet_requests(
+    source: &Source,
+    process: &Process,
+    environment: Environment,
+) -> Result<Option<Vec<WorkingCopyRequest>>, Failure> {
+    let Some(fleet) = source.fleet(environment)? else { return Ok(None) };
+    // The command tells of a tenant whose file cannot be used.
+    let usable = fleet.load_all()?.into_values().filter_map(Result::ok);
+    let requests = usable.map(|config| request(&config, process, environment, false));
+    let requests = requests.filter_map(Result::transpose).collect::<Result<_, _>>();
+    requests.map(Some).map_err(failure)
 }
 
 /// The request for the working copy of a configured tenant; None if its store is a folder.
@@ -143,12 +175,15 @@ fn failure(error: BucketError) -> Failure {
     error.into_store().into()
 }
 
-fn folder_only(place: &Place, environment: Environment) -> Failure {
-    Failure::configuration(format!(
-        "this command does not work with a store in a bucket yet: copy it to a folder with `{} store copy {place} \
-         FOLDER`, and name that folder in `store.location`",
-        (environment.own_command)(),
-    ))
+/// The failure with the address of the bucket, which the requests do not name.
+fn failure_at(place: &Place, error: BucketError) -> Failure {
+    match error.into_store() {
+        StoreError::NotPublished { failure, reason } => {
+            StoreError::NotPublished { failure, reason: format!("{reason} (the store is {place})") }
+                .into()
+        }
+        other => other.into(),
+    }
 }
 
 #[cfg(test)]
@@ -157,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_command_that_is_not_known_writes() {
-        let table: [(&[&str], Access); 14] = [
+        let table: [(&[&str], Access); 17] = [
             (&[], Access::Writes),
             (&["run"], Access::Writes),
             (&["sync"], Access::Writes),
@@ -170,7 +205,10 @@ mod tests {
             (&["export", "html"], Access::Reads),
             (&["check"], Access::Probes),
             (&["fleet", "status"], Access::ReadsFleet),
-            (&["serve", "token", "new"], Access::FolderOnly),
+            (&["serve"], Access::Follows),
+            (&["serve", "token", "new"], Access::None),
+            (&["mcp"], Access::Reads),
+            (&["destroy"], Access::Writes),
             (&["store", "copy"], Access::None),
         ];
         for (words, expected) in table {

@@ -169,7 +169,8 @@ impl Check {
         Self::new(name, CheckState::Failed, Ending::Failed(kind), detail)
     }
 
-    fn failed_with(name: impl Into<String>, failure: &Failure) -> Self {
+    /// The same for a failure that is known.
+    pub fn failed_with(name: impl Into<String>, failure: &Failure) -> Self {
         Self::failed(name, failure.kind, format!("{:#}", failure.error))
     }
 

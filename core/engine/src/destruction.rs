@@ -48,14 +48,33 @@ pub struct Certificate {
 /// Nothing is stored of a tenant of this name, or the store cannot be read.
 pub fn stored_tenant(store: &Store, name: &str) -> Result<TenantStore, Failure> {
     let tenants = store.tenants()?;
-    if let Some(tenant) = tenants.iter().find(|tenant| tenant.name() == name) {
+    let found = tenants.iter().find(|tenant| tenant.name() == name);
+    if let Some(tenant) = found
+        && is_stored(tenant)?
+    {
         return Ok(tenant.clone());
     }
-    let known: Vec<_> = tenants.iter().map(TenantStore::name).collect();
+    let others = tenants.iter().map(TenantStore::name).filter(|other| *other != name);
+    let known: Vec<_> = others.collect();
     let known = if known.is_empty() { "no tenant".to_owned() } else { known.join(", ") };
     Err(Failure::configuration(format!(
         "nothing is stored of tenant `{name}`: the store has {known}"
     )))
+}
+
+/// Returns true if an interrupted destruction has to begin anew, since the place that the folder is a working copy of was
+/// not told of it and the tenant was fetched from there again.
+///
+/// # Errors
+///
+/// The tenant's folder cannot be read.
+pub fn must_begin_anew(tenant: &TenantStore) -> Result<bool, Failure> {
+    Ok(tenant.is_working_copy() && is_stored(tenant)?)
+}
+
+/// Returns true if anything is stored of a tenant. A working copy has folders and locks, whatever its store has.
+fn is_stored(tenant: &TenantStore) -> Result<bool, Failure> {
+    Ok(if tenant.is_working_copy() { !tenant.is_empty()? } else { !tenant.files()?.is_empty() })
 }
 
 /// Checks that no run has stored anything of a tenant since its destruction was interrupted. `is_finished` says
@@ -65,7 +84,7 @@ pub fn stored_tenant(store: &Store, name: &str) -> Result<TenantStore, Failure> 
 ///
 /// Something is stored of it, or the store cannot be read.
 pub fn check_gone(host: &Host, tenant: &TenantStore, is_finished: bool) -> Result<(), Failure> {
-    if tenant.files()?.is_empty() {
+    if !is_stored(tenant)? {
         return Ok(());
     }
     let (name, program) = (tenant.name(), &host.program);
@@ -122,6 +141,7 @@ pub fn remaining(engine: Engine<'_>, tenant: &TenantStore) -> Vec<String> {
             key_file.display()
         ));
     }
+    remaining.extend(tenant.also_kept());
     remaining.push("exported folders, backups of the store, and the configuration".to_owned());
     remaining
 }

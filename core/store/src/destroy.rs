@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::StoreError;
 use crate::names;
 use crate::tenant::{DeliveryLock, RunLock, Store, TenantStore, folder_names};
+use crate::watcher::Change;
 
 /// The prefix of a tenant's folder while it is removed. No tenant has such a name.
 const PREFIX: &str = ".destroying-";
@@ -58,6 +59,8 @@ pub struct Destruction {
     store: PathBuf,
     folder: PathBuf,
     draft: Option<Vec<u8>>,
+    /// The tenant as it was in the store.
+    tenant: TenantStore,
     // Held so that no other process removes the same folder.
     _lock: RunLock,
 }
@@ -81,7 +84,7 @@ impl RunLock {
         core_files::rename(tenant.folder(), &folder)?;
         core_files::sync_folder(&store)?;
         drop(deliveries);
-        Ok(Destruction { store, folder, draft: Some(draft.to_vec()), _lock: self })
+        Ok(Destruction { store, folder, draft: Some(draft.to_vec()), tenant, _lock: self })
     }
 }
 
@@ -106,7 +109,8 @@ impl Store {
         }
         let lock = TenantStore::at(tenant, folder.clone()).lock_as_it_is(owner)?;
         let draft = read_if_present(&folder.join(DRAFT))?;
-        Ok(Some(Destruction { store, folder, draft, _lock: lock }))
+        let tenant = self.tenant(tenant)?;
+        Ok(Some(Destruction { store, folder, draft, tenant, _lock: lock }))
     }
 }
 
@@ -116,12 +120,14 @@ impl Destruction {
         self.draft.as_deref()
     }
 
-    /// Removes every file except the draft.
+    /// Removes every file except the draft; before that, everything that the place has of which the folder is a working
+    /// copy.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Io`]; [`Store::interrupted_destruction`] removes the rest.
+    /// [`StoreError::Io`], [`StoreError::NotPublished`]; [`Store::interrupted_destruction`] removes the rest.
     pub fn remove_content(&self) -> Result<(), StoreError> {
+        self.tenant.changed(Change::Destruction)?;
         for name in folder_names(&self.folder)? {
             let path = self.folder.join(&name);
             if path.is_dir() && !path.is_symlink() {

@@ -65,6 +65,9 @@ pub enum StoreError {
         /// The id.
         id: String,
     },
+    /// An entry was added to the ledger while a copy of another one was to take its place.
+    #[error("the ledger was added to while a copy arrived: run this again")]
+    LedgerChanged,
     /// There is no generation with this id.
     #[error("there is no generation {id}")]
     GenerationNotFound {

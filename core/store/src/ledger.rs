@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 pub use self::chain::{LedgerEntry, LedgerFinding, LedgerHead, LedgerRecord, Verification};
 use crate::error::StoreError;
 use crate::tenant::TenantStore;
+use crate::transfer::Fingerprint;
 
 /// The file of the entries, which is locked during an append.
 pub(crate) const ENTRIES: &str = "entries.ndjson";
@@ -24,6 +25,35 @@ const MAX_LINE: usize = 64 * 1024;
 pub struct Ledger {
     tenant: TenantStore,
     folder: PathBuf,
+}
+
+/// A ledger as it was at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerContent {
+    /// The bytes of its file; None if there is no file.
+    file: Option<Vec<u8>>,
+}
+
+impl LedgerContent {
+    /// Returns all readable entries, the oldest first.
+    pub fn entries(&self) -> Vec<LedgerEntry> {
+        let lines = self.bytes().split(|byte| *byte == b'\n');
+        lines.filter_map(|line| chain::unseal(line).ok()).collect()
+    }
+
+    /// Returns the head of the last entry; None if there is no entry, or if the last line is damaged.
+    pub fn head(&self) -> Option<LedgerHead> {
+        LedgerHead::of_last_entry(self.bytes())
+    }
+
+    /// Returns the fingerprint of the file; None if there is no file.
+    pub fn fingerprint(&self) -> Option<Fingerprint> {
+        self.file.as_deref().map(Fingerprint::of)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.file.as_deref().unwrap_or_default()
+    }
 }
 
 /// The result of a trim.
@@ -70,8 +100,7 @@ impl Ledger {
     ///
     /// [`StoreError::Io`].
     pub fn entries(&self) -> Result<Vec<LedgerEntry>, StoreError> {
-        let bytes = self.read()?;
-        Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| chain::unseal(line).ok()).collect())
+        Ok(self.content()?.entries())
     }
 
     /// Returns the head of the last entry; `None` if there is no entry, or if the last line is
@@ -81,7 +110,7 @@ impl Ledger {
     ///
     /// [`StoreError::Io`].
     pub fn head(&self) -> Result<Option<LedgerHead>, StoreError> {
-        Ok(LedgerHead::of_last_entry(&self.read()?))
+        Ok(self.content()?.head())
     }
 
     /// Verifies every line, and that the ledger has the heads that are known from elsewhere.
@@ -122,13 +151,31 @@ impl Ledger {
         Ok(Some(Trimmed { removed, head }))
     }
 
-    /// Replaces the ledger while nothing is appended to it.
+    /// Reads the ledger as it is at this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn content(&self) -> Result<LedgerContent, StoreError> {
+        Ok(LedgerContent { file: core_files::read_if_present(&self.path())? })
+    }
+
+    /// Replaces the ledger while nothing is appended to it, and returns what it is then.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::LedgerChanged`] if it is not what the caller has seen; the errors of `replace`.
     pub(crate) fn replace_with(
         &self,
+        seen: &LedgerContent,
         replace: impl FnOnce() -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<LedgerContent, StoreError> {
         let _lock = self.lock()?;
-        replace()
+        if self.content()? != *seen {
+            return Err(StoreError::LedgerChanged);
+        }
+        replace()?;
+        self.content()
     }
 
     fn append_locked(&self, record: &LedgerRecord) -> Result<LedgerHead, StoreError> {

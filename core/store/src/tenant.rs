@@ -106,6 +106,11 @@ impl TenantStore {
         self.watcher.also_kept()
     }
 
+    /// Returns true if the folder is a working copy of a store in another place.
+    pub fn is_working_copy(&self) -> bool {
+        self.watcher.is_some()
+    }
+
     /// Tells the watcher of the store, if it has one, of a change that is durable in the folder.
     pub(crate) fn changed(&self, change: Change) -> Result<(), StoreError> {
         self.watcher.changed(self, change)

@@ -35,6 +35,13 @@ pub struct Fingerprint {
     pub blake3: String,
 }
 
+impl Fingerprint {
+    /// Returns the fingerprint of a file with this content.
+    pub(crate) fn of(content: &[u8]) -> Self {
+        Self { bytes: content.len() as u64, blake3: blake3::hash(content).to_hex().to_string() }
+    }
+}
+
 /// The stored content of a tenant at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TenantSnapshot {
@@ -173,6 +180,15 @@ impl TenantStore {
     /// As [`RunLock::snapshot`], but for those of erasures.
     pub fn working_files(&self) -> Result<TenantSnapshot, StoreError> {
         list(self, Damage::UncleansedListed)
+    }
+
+    /// Returns true if the tenant has no data: at most locks and unfinished downloads.
+    ///
+    /// # Errors
+    ///
+    /// As [`TenantStore::working_files`].
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.working_files()?.files.is_empty())
     }
 
     /// The path of a file of a snapshot.

@@ -20,6 +20,8 @@ pub enum Change {
     State,
     /// A generation was published.
     Generation,
+    /// The tenant was taken out of the store, with all that it had.
+    Destruction,
 }
 
 /// A receiver of changes.
@@ -55,6 +57,10 @@ impl Eq for Watcher {}
 impl Watcher {
     pub(crate) fn new(watch: Arc<dyn Watch>) -> Self {
         Self(Some(watch))
+    }
+
+    pub(crate) fn is_some(&self) -> bool {
+        self.0.is_some()
     }
 
     pub(crate) fn changed(&self, tenant: &TenantStore, change: Change) -> Result<(), StoreError> {

@@ -21,14 +21,24 @@ struct Line<'a> {
     exit_code: u8,
 }
 
-/// Checks, prints, and ends with the code of the first failed check.
-pub(super) async fn check(global: &Global, json: bool) -> Result<Exit, Failure> {
+/// Checks, prints, and ends with the code of the first failed check. `unopened` is the failure to open the working copy of a
+/// store in a bucket.
+pub(super) async fn check(
+    global: &Global,
+    json: bool,
+    unopened: Option<core_engine::Failure>,
+) -> Result<Exit, Failure> {
     let Some(source) = config::find(global.config.as_deref()) else {
         return Err(super::not_configured());
     };
     let checks = match config::load(&source) {
         Ok(config) => {
             let mut checks = Checks(vec![Check::ok("configuration", source.name())]);
+            if let Some(bucket) = &config.bucket {
+                let reached = || Check::ok("bucket", &bucket.address);
+                let failed = unopened.map(|failure| Check::failed_with("bucket", &failure));
+                checks.0.push(failed.unwrap_or_else(reached));
+            }
             checks.0.append(&mut all(&config).await.0);
             checks
         }

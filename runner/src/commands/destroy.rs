@@ -28,8 +28,20 @@ struct Preview<'a> {
 pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<Exit, Failure> {
     let DestroyArguments { tenant: name, dry_run, output, .. } = arguments;
     let config = super::configured(global)?;
+    if config.bucket.is_some() && name != config.tenant.as_str() {
+        return Err(Failure::usage(format!(
+            "this configuration is of tenant {}, and only its working copy of the bucket is open: name the \
+             configuration of {name} with --config",
+            config.tenant.as_str()
+        )));
+    }
     let store = Store::open(config.store.clone())?;
-    if let Some(interrupted) = store.interrupted_destruction(name, &host::host().lock_owner())? {
+    let interrupted = store.interrupted_destruction(name, &host::host().lock_owner())?;
+    if let Some(interrupted) = interrupted {
+        if destruction::must_begin_anew(&store.tenant(name)?)? && !dry_run {
+            interrupted.discard()?;
+            return destroy(global, arguments);
+        }
         finish(arguments, interrupted)?;
         destruction::check_gone(host::host(), &store.tenant(name)?, !dry_run)?;
         return Ok(Exit::Complete);

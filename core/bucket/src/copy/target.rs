@@ -30,9 +30,10 @@ impl Target {
         match request.to {
             Place::Folder { store, .. } => {
                 let lock = store.tenant(request.tenant)?.lock(request.owner)?;
-                let ledger = lock.tenant().ledger().head()?;
-                let arrival = Arrival::begin(lock)?;
-                let known = Known { snapshot: arrival.known().clone(), ledger };
+                let ledger = lock.tenant().ledger().content()?;
+                let head = ledger.head();
+                let arrival = Arrival::begin(lock, ledger)?;
+                let known = Known { snapshot: arrival.known().clone(), ledger: head };
                 Ok(Self { kind: Kind::Folder(Box::new(arrival)), known })
             }
             Place::Bucket { store, folder, .. } => {
@@ -82,7 +83,7 @@ impl Target {
         snapshot: &TenantSnapshot,
     ) -> Result<usize, BucketError> {
         match &mut self.kind {
-            Kind::Folder(arrival) => arrival.put_in_place(snapshot),
+            Kind::Folder(arrival) => Ok(arrival.put_in_place(snapshot, || Ok(()))?.removed),
             Kind::Bucket(writer) => writer.publish(snapshot, Removal::Now).await,
         }
     }

@@ -1,8 +1,10 @@
 //! The store in a bucket against an atomic one: the protocol of the head, and copies that are killed anywhere.
 
 mod copies;
+mod destroying;
 mod estate;
 mod figures;
+mod following;
 #[cfg(feature = "cloud")]
 mod http;
 mod in_process;

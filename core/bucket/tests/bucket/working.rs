@@ -40,14 +40,18 @@ pub(crate) async fn open(
 }
 
 /// Opens a tenant on a machine, works there and publishes.
-async fn session(machine: &Estate, bucket: &SimulatedBucket, work: impl FnOnce()) -> Tested {
+pub(crate) async fn session(
+    machine: &Estate,
+    bucket: &SimulatedBucket,
+    work: impl FnOnce(),
+) -> Tested {
     let copy = open(machine, bucket).await?;
     work();
     copy.close().await
 }
 
 /// A machine with a copy for reading.
-async fn reader(bucket: &SimulatedBucket) -> Result<Estate, BucketError> {
+pub(crate) async fn reader(bucket: &SimulatedBucket) -> Result<Estate, BucketError> {
     let machine = Estate::empty();
     assert!(refresh(&request(&machine, bucket)).await?, "no process writes here");
     Ok(machine)
@@ -62,7 +66,7 @@ fn files(machine: &Estate) -> BTreeMap<String, String> {
     files.map(|(path, file)| (path, file.blake3)).collect()
 }
 
-fn events_of_ledger(machine: &Estate) -> Vec<String> {
+pub(crate) fn events_of_ledger(machine: &Estate) -> Vec<String> {
     let entries = machine.tenant.ledger().entries().expect("it can be read");
     entries.into_iter().map(|entry| entry.record.event).collect()
 }
@@ -267,6 +271,43 @@ async fn a_read_without_a_lease_is_in_the_ledger_once() -> Tested {
     let mut events = events_of_ledger(&reader(&bucket).await?);
     events[1..3].sort();
     assert_eq!(events, [&format!("run {FIRST}"), "query 1", "query 2", "run 2", "run 3"]);
+    Ok(())
+}
+
+/// A read that another process of the machine records while this one brings the folder up to date.
+#[tokio::test(start_paused = true)]
+async fn a_read_that_ends_while_the_folder_is_replaced_is_in_the_ledger_once() -> Tested {
+    let before = SimulatedBucket::default();
+    let origin = Estate::empty();
+    session(&origin, &before, || origin.publish(FIRST, &["ann"])).await?;
+    for turns in 0..40 {
+        let (bucket, writer, asking) = (before.fork(), Estate::empty(), Estate::empty());
+        let client = InProcess::new(&bucket);
+        let between_requests = client.pause();
+        let place = client_place(client, "s3://backups/backup");
+        let reading = WorkingCopyRequest { place, ..request(&asking, &bucket) };
+        assert!(refresh(&reading).await?);
+        session(&writer, &bucket, || writer.publish(SECOND, &["ann", "bob"])).await?;
+
+        // Who waits for the lock has it after the next request.
+        let mut turn = between_requests.write().await;
+        let ending = async {
+            for _ in 0..turns {
+                drop(turn);
+                turn = between_requests.write().await;
+            }
+            asking.append_to_ledger("query 1");
+            drop(turn);
+        };
+        let (refreshed, ()) = tokio::join!(refresh(&reading), ending);
+        assert!(refreshed?);
+        assert!(asking.path(&format!("generations/{SECOND}")).is_dir());
+        assert!(refresh(&reading).await?);
+        session(&writer, &bucket, || {}).await?;
+        let events = events_of_ledger(&reader(&bucket).await?);
+        let reads = events.iter().filter(|event| *event == "query 1").count();
+        assert_eq!(reads, 1, "after {turns} turns: {events:?}");
+    }
     Ok(())
 }
 

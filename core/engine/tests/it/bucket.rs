@@ -12,16 +12,18 @@ use core_bucket::{
     BucketError, DeletedObjects, LIFETIME, Place, Random, Session, WorkingCopyRequest, refresh,
     send_reads,
 };
+use core_destination::DeliveryRequest;
 use core_engine::ledger::{self, Event};
 use core_engine::run::{self, Finished, RunOptions};
-use core_engine::settings::Settings;
+use core_engine::settings::{JupiterOne, Settings};
 use core_engine::{Cancellation, Ending, Engine, Failure, FailureKind, Host, Progress};
 use core_simulator::{BucketFault, SimulatedBucket};
 use core_store::{Generation, Location, Store};
 use tempfile::TempDir;
 use tokio::sync::RwLock;
 
-use super::erasures::{erase_on, make_keys};
+use super::deliveries::{self, deliver_on};
+use super::erasures::{erase_on, first_uid, make_keys};
 use super::support::{NOON, Tenant, host, rows, settings};
 use in_process::InProcess;
 
@@ -42,9 +44,12 @@ struct Machine {
 impl Machine {
     fn new(tenant: &Tenant, bucket: &SimulatedBucket, lease_lifetime: Duration) -> Self {
         let folder = TempDir::new().expect("a folder can be made");
-        let mut settings = settings("acme", &tenant.simulator, &folder);
-        // The operator gives the key file to every machine.
-        settings.privacy.key_file.clone_from(&tenant.settings.privacy.key_file);
+        let settings = settings("acme", &tenant.simulator, &folder);
+        // The operator gives a copy of the key file to every machine.
+        if tenant.settings.privacy.key_file.exists() {
+            std::fs::copy(&tenant.settings.privacy.key_file, &settings.privacy.key_file)
+                .expect("there is room");
+        }
         let client = InProcess::new(bucket);
         let pause = client.pause();
         let request = WorkingCopyRequest {
@@ -163,14 +168,16 @@ async fn a_person_who_was_erased_on_one_machine_is_in_no_object_and_on_no_machin
     assert_eq!(users.map(|step| step.rows.suppressed), Some(1));
 }
 
-/// Has a machine run until the bucket has got a request, which it never answers, and takes it off the network. Returns
-/// true if the run ended before.
-async fn run_until(
+/// Has a machine work until the bucket has got a request, which it never answers, and takes it off the network. Returns
+/// true if the work ended before.
+async fn work_until(
     mut machine: Machine,
     bucket: &SimulatedBucket,
-    fault: BucketFault,
     number: u64,
+    work: impl AsyncFnOnce(&Machine) + Send + 'static,
 ) -> bool {
+    let fault =
+        if number.is_multiple_of(2) { BucketFault::HangBefore } else { BucketFault::HangAfter };
     let number = bucket.requests() + number;
     bucket.update(|behaviour| {
         behaviour.faults.insert(number, fault);
@@ -179,7 +186,11 @@ async fn run_until(
     // The thread is left behind, as a machine that stands still for ever.
     let running = thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
-        runtime.block_on(machine.run_once());
+        runtime.block_on(async {
+            let session = machine.open();
+            work(&machine).await;
+            session.close().expect("it is published");
+        });
     });
     while bucket.requests() < number && !running.is_finished() {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -203,11 +214,11 @@ async fn a_run_that_dies_at_any_request_is_taken_over_and_pays_for_no_export_twi
     let mut last = 0;
     // Every request of the protocol under them is tried in `core/bucket/tests/bucket/working.rs`.
     for number in (1..).step_by(9) {
-        let fault = if number % 2 == 0 { BucketFault::HangBefore } else { BucketFault::HangAfter };
         let bucket = before.fork();
         let started = started_exports(&tenant);
         let victim = Machine::new(&tenant, &bucket, SHORT);
-        if run_until(victim, &bucket, fault, number).await {
+        let run = async |machine: &Machine| drop(machine.run().await.expect("it runs"));
+        if work_until(victim, &bucket, number, run).await {
             break;
         }
         last = number;
@@ -230,6 +241,85 @@ async fn a_run_that_dies_at_any_request_is_taken_over_and_pays_for_no_export_twi
         assert_eq!(Some(seen.id()), finished.generation.as_ref(), "{context}, {is_published}");
     }
     assert!(last > 50, "a run has more than {last} requests");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_that_dies_at_any_request_is_in_force_everywhere_or_not_at_all() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    make_keys(&tenant);
+    let before = SimulatedBucket::default();
+    Machine::new(&tenant, &before, LIFETIME).run_once().await;
+    let reader = Machine::new(&tenant, &before, LIFETIME);
+    let uid = first_uid(&reader.refreshed().await.expect("it is published"));
+    let mut last = 0;
+    for number in (1..).step_by(3) {
+        let bucket = before.fork();
+        let victim = Machine::new(&tenant, &bucket, SHORT);
+        let erase = async |machine: &Machine| drop(erase_on(machine.engine()));
+        if work_until(victim, &bucket, number, erase).await {
+            break;
+        }
+        last = number;
+        bucket.update(|behaviour| behaviour.faults.clear());
+        let mut heir = Machine::new(&tenant, &bucket, LIFETIME);
+        let session = heir.open();
+        let store = heir.engine().tenant().expect("a store");
+        if store.erasures().expect("they can be read").is_empty() {
+            assert_eq!(erase_on(heir.engine()).0, uid, "request {number}");
+        }
+        heir.run().await.expect("it runs");
+        session.close().expect("it is published");
+        let has_uid = |bytes: &[u8]| bytes.windows(uid.len()).any(|part| part == uid.as_bytes());
+        assert!(!bucket.all_bytes().iter().any(|bytes| has_uid(bytes)), "request {number}");
+        let reader = Machine::new(&tenant, &bucket, LIFETIME);
+        let seen = reader.refreshed().await.expect("it is published");
+        assert_ne!(first_uid(&seen), uid, "request {number}");
+    }
+    assert!(last > 15, "an erasure has more than {last} requests");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_dies_at_any_request_is_gone_on_with() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let before = SimulatedBucket::default();
+    let mut first = Machine::new(&tenant, &before, LIFETIME);
+    first.run_once().await;
+    let (reference, settings) = deliveries::start().await;
+    let session = first.open();
+    deliver(&first, &settings).await;
+    session.close().expect("it is published");
+    let expected = reference.graph("api", "nexthink-acme");
+    assert!(!expected.entities.is_empty());
+
+    let before = SimulatedBucket::default();
+    Machine::new(&tenant, &before, LIFETIME).run_once().await;
+    let mut last = 0;
+    for number in (1..).step_by(3) {
+        let bucket = before.fork();
+        let (simulated, settings) = deliveries::start().await;
+        let victim = Machine::new(&tenant, &bucket, SHORT);
+        let settings = Arc::new(settings);
+        let theirs = Arc::clone(&settings);
+        let work = async move |machine: &Machine| deliver(machine, &theirs).await;
+        if work_until(victim, &bucket, number, work).await {
+            break;
+        }
+        last = number;
+        bucket.update(|behaviour| behaviour.faults.clear());
+        simulated.end_finalized_jobs();
+        let mut heir = Machine::new(&tenant, &bucket, LIFETIME);
+        let session = heir.open();
+        deliver(&heir, &settings).await;
+        session.close().expect("it is published");
+        assert_eq!(simulated.graph("api", "nexthink-acme"), expected, "request {number}");
+    }
+    assert!(last > 10, "a delivery has more than {last} requests");
+}
+
+async fn deliver(machine: &Machine, settings: &JupiterOne) {
+    let request = DeliveryRequest::default();
+    let delivered = deliver_on(machine.engine(), settings, &request).await;
+    delivered.expect("JupiterOne answers");
 }
 
 /// The number of exports that the head of the bucket says are paid for.

@@ -7,7 +7,7 @@ use core_destination::{DeliveryRequest, DeliveryResult};
 use core_engine::deliver;
 use core_engine::jupiterone;
 use core_engine::settings::JupiterOne as Settings;
-use core_engine::{Cancellation, Ending, Failure, FailureKind, Progress};
+use core_engine::{Cancellation, Ending, Engine, Failure, FailureKind, Progress};
 use core_jupiterone::{
     BaseUrl, DeliveryReport, Destination, Extras, PollSchedule, Source, last_account,
 };
@@ -52,10 +52,17 @@ pub(crate) async fn deliver_with(
     settings: &Settings,
     request: &DeliveryRequest,
 ) -> Result<DeliveryResult<DeliveryReport>, Failure> {
+    deliver_on(tenant.engine(), settings, request).await
+}
+
+pub(crate) async fn deliver_on(
+    engine: Engine<'_>,
+    settings: &Settings,
+    request: &DeliveryRequest,
+) -> Result<DeliveryResult<DeliveryReport>, Failure> {
     let (progress, cancellation) = (Progress::none(), Cancellation::default());
-    let destination = jupiterone::destination(tenant.engine(), settings)?;
-    deliver::deliver_published(tenant.engine(), &destination, request, &progress, &cancellation)
-        .await
+    let destination = jupiterone::destination(engine, settings)?;
+    deliver::deliver_published(engine, &destination, request, &progress, &cancellation).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,6 +19,7 @@ use super::{
 use crate::error::StoreError;
 use crate::events;
 use crate::generation::Generation;
+use crate::ledger::LedgerContent;
 use crate::leftovers::remove_unlisted;
 use crate::manifest::FileEntry;
 use crate::names::GenerationId;
@@ -90,13 +91,21 @@ impl Incoming {
     }
 
     /// Puts everything in place, so that the tenant equals the snapshot, and removes all other files. Every file that
-    /// is not in place must have arrived before.
+    /// is not in place must have arrived before. `ledger` is the ledger that this replaces, of which the caller knows
+    /// every entry. `before_ledger` is called just before it is replaced, while nothing can be added to it. Returns the
+    /// new ledger.
     ///
     /// # Errors
     ///
-    /// [`StoreError::ForeignManifest`] for a generation whose manifest lists other files; [`StoreError::Io`]. After
-    /// an error, the next copy continues.
-    pub fn put_in_place(&self, snapshot: &TenantSnapshot) -> Result<(), StoreError> {
+    /// [`StoreError::ForeignManifest`] for a generation whose manifest lists other files; [`StoreError::LedgerChanged`]
+    /// if the ledger is another one, for example because a query has added its entry; [`StoreError::Io`]. After an
+    /// error, the next copy continues.
+    pub fn put_in_place(
+        &self,
+        snapshot: &TenantSnapshot,
+        ledger: &LedgerContent,
+        before_ledger: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<LedgerContent, StoreError> {
         let generations = snapshot.generations();
         for id in &generations {
             self.assemble(id, snapshot)?;
@@ -116,13 +125,11 @@ impl Incoming {
         // The files of events before the state that lists them.
         for path in others.into_iter().chain(states) {
             match TenantPart::of_path(path) {
-                Some(TenantPart::Ledger) => {
-                    self.lock.tenant().ledger().replace_with(|| self.move_file(path))?;
-                }
-                Some(TenantPart::Generation(_)) | None => {}
+                Some(TenantPart::Generation(_) | TenantPart::Ledger) | None => {}
                 Some(TenantPart::Events(_) | TenantPart::State) => self.move_file(path)?,
             }
         }
+        let ledger = self.replace_ledger(snapshot, ledger, before_ledger)?;
         if let Some(current) = &snapshot.current {
             let text = format!("{current}\n");
             core_files::replace_file(&self.lock.tenant().current_path(), text.as_bytes())?;
@@ -130,7 +137,25 @@ impl Incoming {
             core_files::remove_file_if_present(&self.lock.tenant().current_path())?;
         }
         self.remove_others(snapshot)?;
-        Ok(core_files::remove_folder_if_present(&self.folder)?)
+        core_files::remove_folder_if_present(&self.folder)?;
+        Ok(ledger)
+    }
+
+    /// Puts the ledger in place, unless an entry was added that the caller does not know.
+    fn replace_ledger(
+        &self,
+        snapshot: &TenantSnapshot,
+        seen: &LedgerContent,
+        before: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<LedgerContent, StoreError> {
+        let tenant = self.lock.tenant();
+        tenant.ledger().replace_with(seen, || {
+            before()?;
+            if snapshot.files.contains_key(LEDGER_PATH) {
+                return self.move_file(LEDGER_PATH);
+            }
+            Ok(core_files::remove_file_if_present(&tenant.file_path(LEDGER_PATH)?)?)
+        })
     }
 
     /// Completes the folder of a partly arrived generation with the files that are already in place, and checks its
@@ -205,9 +230,6 @@ impl Incoming {
             }
         }
         core_files::sync_folder(tenant.folder())?;
-        if !snapshot.files.contains_key(LEDGER_PATH) {
-            core_files::remove_file_if_present(&tenant.file_path(LEDGER_PATH)?)?;
-        }
         for name in folder_names(&tenant.folder().join(EVENTS))? {
             if snapshot.part(TenantPart::Events(&name)).next().is_none() {
                 core_files::remove_folder(&tenant.folder().join(EVENTS).join(&name))?;
