@@ -8,6 +8,7 @@ mod ci;
 mod conformance;
 mod dist;
 mod docs;
+mod mutants;
 mod new_step;
 #[path = "../../runner/src/steps.rs"]
 mod steps;
@@ -57,6 +58,9 @@ enum Command {
         #[command(subcommand)]
         torture: torture::Torture,
     },
+    /// Change the code in small ways, and check that a test fails each time; needs cargo-mutants.
+    #[command(after_help = "Example:\n  cargo xtask mutants outcome deletion --shard 0/8")]
+    Mutants(mutants::MutantsArguments),
     /// Let programs of others judge ours; installs them in `target/conformance`.
     #[command(after_help = "Example:\n  cargo xtask conformance notify")]
     Conformance {
@@ -108,6 +112,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Tidy => tidy::check(&root),
         Command::Bench { bench } => bench::run(&root, &bench),
         Command::Torture { torture } => torture::run(&root, &torture),
+        Command::Mutants(arguments) => mutants::run(&root, &arguments),
         Command::Conformance { judge } => conformance::run(&root, judge),
         Command::Browser(arguments) => browser::run(&root, &arguments),
         Command::Dist(arguments) => dist::run(&root, &arguments),
