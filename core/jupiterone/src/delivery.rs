@@ -218,3 +218,57 @@ impl From<JupiterOneError> for DeliveryError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core_destination::TypeChanges;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A report by which JupiterOne deleted so many entities and relationships.
+    fn report(entities: u64, relationships: u64) -> DeliveryReport {
+        let destination = json!({
+            "host": "api.eu.jupiterone.io", "account": "acme", "source": "api", "scope": "one",
+        });
+        let job = json!({
+            "id": "a-1",
+            "status": "FINISHED",
+            "numEntitiesDeleted": entities,
+            "numRelationshipsDeleted": relationships,
+        });
+        let job: crate::Job = serde_json::from_value(job).expect("it is a job");
+        DeliveryReport {
+            destination: serde_json::from_value(destination).expect("it is a destination"),
+            generation: "01ARYZ6S41TSV4RRFFQ69G5FAV".parse().expect("it is an ID"),
+            job: job.id,
+            status: job.status,
+            counters: job.counters,
+            partial_datasets: Vec::new(),
+            uploads: crate::Uploads::default(),
+            findings: Vec::new(),
+            types: std::collections::BTreeMap::new(),
+            purged: std::collections::BTreeSet::new(),
+            extras: Extras::default(),
+            events_through: None,
+        }
+    }
+
+    #[test]
+    fn deletions_beyond_the_plan_are_unexpected_unless_a_type_has_only_now_become_complete() {
+        let changes = |name: &str, deletes| TypeChanges {
+            type_name: name.to_owned(),
+            deletes,
+            ..TypeChanges::default()
+        };
+        let types = vec![changes("nexthink_device", 3), changes("nexthink_device_has_alert", 2)];
+        let plan = DeliveryPlan { types, ..DeliveryPlan::default() };
+        for (deleted, expected) in [((3, 2), 0), ((0, 0), 0), ((5, 0), 0), ((3, 3), 1), ((9, 2), 6)]
+        {
+            let report = report(deleted.0, deleted.1);
+            assert_eq!(unexpected_deletes(&plan, &report), expected, "{deleted:?}");
+        }
+        let completed = DeliveryPlan { completed: vec!["nexthink_alert".to_owned()], ..plan };
+        assert_eq!(unexpected_deletes(&completed, &report(9, 9)), 0, "nothing is known of them");
+    }
+}

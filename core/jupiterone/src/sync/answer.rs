@@ -262,4 +262,42 @@ mod tests {
             assert!(error.contains("a web page") && !error.contains("Sign in"), "{error}");
         }
     }
+
+    #[test]
+    fn a_status_without_a_meaning_of_its_own_is_final_or_temporary_by_its_class() {
+        for (status, expected) in [
+            (201, "done"),
+            (202, "done"),
+            (304, "unexpected"),
+            (308, "unexpected"),
+            (404, "unexpected"),
+            (405, "unexpected"),
+            (408, "unexpected"),
+            (410, "unexpected"),
+            (429, "later"),
+            (499, "unexpected"),
+            (500, "later"),
+            (503, "later"),
+            (599, "later"),
+        ] {
+            let body = if status < 300 { JOB } else { REFUSAL };
+            let found = answer(Call::GetJob, status, body).meaning();
+            assert_eq!(name(&found), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_whether_it_was_redirected_not_found_or_final() {
+        for (status, body, expected) in [
+            (302, REFUSAL, "a redirect, which is never followed"),
+            (302, PAGE, "a redirect, which is never followed"),
+            (404, REFUSAL, "an unknown address or job"),
+            (404, "", "no body"),
+            (405, "not here", "a body that is not JSON"),
+            (405, REFUSAL, "a refusal, which will not change by trying again"),
+        ] {
+            let told = answer(Call::GetJob, status, body).unexpected().to_string();
+            assert!(told.contains(expected), "{status}: {told}");
+        }
+    }
 }

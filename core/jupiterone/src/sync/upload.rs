@@ -278,3 +278,94 @@ fn produce_until_stopped(
     }
     send(cutter.finish()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::{ApiKey, BaseUrl, Destination, Source};
+
+    const LIMIT: u64 = 3;
+
+    /// The outcome of an upload that lost objects of a type.
+    fn lost(type_name: &str, refused: u64, missing: u64, sample: &str) -> Outcome {
+        let loss = Loss {
+            refused,
+            sample_key: Some(sample.to_owned()),
+            lost: missing,
+            correlation_id: Some(format!("upload of {sample}")),
+        };
+        let failure = JupiterOneError::AnotherJobActive;
+        Outcome {
+            uploads: Uploads {
+                losses: BTreeMap::from([(type_name.to_owned(), loss)]),
+                lost_uploads: u32::from(missing > 0),
+                ..Uploads::default()
+            },
+            failure: (missing > 0).then_some(failure),
+        }
+    }
+
+    /// Adds outcomes one after the other. Returns the sum and the error that ended it.
+    fn sum(outcomes: Vec<Outcome>) -> (Uploads, Option<JupiterOneError>) {
+        let base = BaseUrl::parse("http://127.0.0.1:9").expect("it is loopback");
+        let source = Source::Api { scope: "one".to_owned() };
+        let destination = Destination::new(base, "demo", source).expect("it is legal");
+        let key = ApiKey::new("demo-key".to_owned()).expect("it is legal");
+        let mut settings = SyncSettings::new(1);
+        (settings.max_refused_objects, settings.max_lost_uploads) = (LIMIT, 2);
+        let api = Api::new(&destination, key, &settings).expect("it makes a client");
+        let (random, job) = (Jitter::new(1), JobId::parse("a-1").expect("it is legal"));
+        let limit = Arc::new(AtomicUsize::new(settings.batch_bytes));
+        let uploader =
+            Uploader { api: &api, settings: &settings, random: &random, job: &job, limit };
+        let mut uploads = Uploads::default();
+        let mut outcomes = outcomes.into_iter();
+        let error = outcomes.find_map(|outcome| uploader.add(&mut uploads, outcome).err());
+        (uploads, error)
+    }
+
+    #[test]
+    fn losses_of_a_type_are_added_up_with_the_first_sample() {
+        let stored = Uploads {
+            objects: 10,
+            requests: 2,
+            json_bytes: 900,
+            sent_bytes: 90,
+            ..Uploads::default()
+        };
+        let stored = || Outcome { uploads: stored.clone(), failure: None };
+        let outcomes = vec![
+            stored(),
+            lost("nexthink_user", 1, 0, "a"),
+            stored(),
+            lost("nexthink_user", 1, 5, "b"),
+            lost("nexthink_alert", 1, 0, "c"),
+        ];
+        let (uploads, error) = sum(outcomes);
+        assert!(error.is_none(), "{error:?}");
+        let counts = [uploads.objects, uploads.requests, uploads.json_bytes, uploads.sent_bytes];
+        assert_eq!((counts, uploads.lost_uploads), ([20, 4, 1_800, 180], 1));
+        let first = |name: &str| Some(name.to_owned());
+        let expected = Loss {
+            refused: 2,
+            sample_key: first("a"),
+            lost: 5,
+            correlation_id: first("upload of a"),
+        };
+        assert_eq!(uploads.losses["nexthink_user"], expected);
+        assert_eq!(uploads.losses["nexthink_alert"].refused, 1);
+    }
+
+    #[test]
+    fn a_job_goes_on_with_as_many_losses_as_may_be_and_ends_with_one_more() {
+        let refused = |objects| lost("nexthink_user", objects, 0, "a");
+        let failed = || lost("nexthink_user", 0, 7, "a");
+        assert!(sum(vec![refused(LIMIT)]).1.is_none());
+        // Over all types.
+        let error = sum(vec![refused(LIMIT), lost("nexthink_alert", 1, 0, "b")]).1;
+        assert!(matches!(error, Some(JupiterOneError::TooManyRefused { objects: 4, .. })));
+        assert!(sum(vec![failed(), failed()]).1.is_none());
+        let error = sum(vec![failed(), failed(), failed()]).1;
+        assert!(matches!(error, Some(JupiterOneError::AnotherJobActive)), "the reason is told");
+    }
+}

@@ -3,7 +3,9 @@
 use core_destination::{DeliveryPlan, TypeChanges};
 use core_jupiterone::{Contents, Extras, plan_between};
 
-use crate::support::{Checked, Estate, FIRST, Place, SECOND, STEPS, delivered_before};
+use crate::support::{
+    Checked, Estate, FIRST, Place, SECOND, STEPS, delivered_before, device_columns, write,
+};
 
 fn of<'a>(plan: &'a DeliveryPlan, name: &str) -> &'a TypeChanges {
     plan.types.iter().find(|changes| changes.type_name == name).expect("a known type")
@@ -98,5 +100,45 @@ fn a_relationship_goes_with_its_end_also_where_its_type_is_partial() -> Checked 
     let plan = plan_between(Some(&before), &place.contents(SECOND, &estate)?)?;
     let edges = of(&plan, "nexthink_account_has_device");
     assert_eq!((edges.deletes, edges.kept), (2, 0));
+    Ok(())
+}
+
+#[test]
+fn another_class_of_a_type_is_an_update_of_each_of_its_objects() -> Checked {
+    let place = Place::new()?;
+    let publish = |id: &str, class: &[&str]| {
+        let keys = ["nexthink_device:a".to_owned(), "nexthink_device:b".to_owned()];
+        place.publish_tables(id, |staging| {
+            let columns = device_columns(&keys, "Latitude");
+            Ok(vec![write(staging, "nexthink_device", class, None, columns)?])
+        })
+    };
+    let contents = |generation| {
+        let delivered = delivered_before()?;
+        Ok::<_, Box<dyn std::error::Error>>(Contents::new(
+            generation,
+            &STEPS,
+            Some(&delivered),
+            Extras::default(),
+        ))
+    };
+    let before = contents(publish(FIRST, &["Device"])?)?;
+    let next = contents(publish(SECOND, &["Device", "Host"])?)?;
+    let plan = plan_between(Some(&before), &next)?;
+    let devices = of(&plan, "nexthink_device");
+    assert_eq!((devices.updates, devices.unchanged), (2, 0), "the rows are the same");
+    Ok(())
+}
+
+#[test]
+fn a_type_that_was_partial_and_is_complete_now_may_lose_more_than_is_known() -> Checked {
+    let place = Place::new()?;
+    let partial = Estate { partial: vec!["nexthink_alert"], ..Estate::of(4) };
+    let before = place.contents(FIRST, &partial)?;
+    let plan = plan_between(Some(&before), &place.contents(SECOND, &Estate::of(4))?)?;
+    assert_eq!(plan.completed, ["nexthink_alert", "nexthink_device_has_alert"]);
+    assert!(!plan.is_empty(), "that is worth a job by itself");
+    let again = plan_between(Some(&before), &before)?;
+    assert!(again.completed.is_empty() && again.is_empty(), "{again:?}");
     Ok(())
 }

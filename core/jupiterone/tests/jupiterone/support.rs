@@ -145,6 +145,10 @@ impl Place {
         Ok(Self { tenant: store.tenant("acme")?, folder })
     }
 
+    pub(crate) fn tenant(&self) -> &TenantStore {
+        &self.tenant
+    }
+
     pub(crate) fn publish(&self, id: &str, estate: &Estate) -> Result<Generation, StoreError> {
         let keys = |kind: &str, uids: &[String]| {
             let key = |uid: &String| format!("nexthink_{kind}:{uid}");
