@@ -96,3 +96,49 @@ fn suggestion(near: &[String]) -> String {
     }
     format!(" under this very name (it has `{}`)", near.join("`, `"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_closes_only_if_each_row_that_was_read_is_in_it_once() {
+        let account = |read, [used, merged, quarantined, suppressed]: [u64; 4]| {
+            let mut account = RowAccount { used, merged, suppressed, ..RowAccount::default() };
+            account.decoder.rows = read;
+            account.decoder.quarantine.rows = quarantined;
+            account
+        };
+        for (read, parts, closes) in [
+            (0, [0, 0, 0, 0], true),
+            (10, [4, 3, 2, 1], true),
+            (4, [4, 0, 0, 0], true),
+            (3, [0, 3, 0, 0], true),
+            (2, [0, 0, 2, 0], true),
+            (1, [0, 0, 0, 1], true),
+            (11, [4, 3, 2, 1], false),
+            (9, [4, 3, 2, 1], false),
+        ] {
+            let account = account(read, parts);
+            let checked = account.check();
+            assert_eq!(checked.is_ok(), closes, "{read} {parts:?}");
+            assert_eq!((account.read(), account.quarantined()), (read, parts[2]));
+            if let Err(error) = checked {
+                let accounted = parts.iter().sum();
+                assert_eq!(error, IngestError::Unaccounted { read, accounted });
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_key_is_told_with_the_names_that_may_be_meant() {
+        let missing = |near: &[&str]| {
+            let near = near.iter().map(|&name| name.to_owned()).collect();
+            IngestError::MissingKey { columns: vec!["device.uid"], near }.to_string()
+        };
+        let told = "the export has no column `device.uid`; list it in the saved query";
+        assert_eq!(missing(&[]), told);
+        let near = format!("{told} under this very name (it has `uid`, `device.id`)");
+        assert_eq!(missing(&["uid", "device.id"]), near);
+    }
+}

@@ -107,6 +107,13 @@ mod tests {
             (seen(DAY, Some(far)), far - 1, jumped, seen(DAY, Some(far - 1))),
             (seen(DAY, Some(far)), far + DAY_MS, steady, seen(far + DAY_MS, None)),
             (seen(DAY, Some(far)), DAY + DAY_MS, steady, seen(DAY + DAY_MS, None)),
+            // The last moment that is still as before, and the first that is not.
+            (seen(DAY, None), DAY - BEHIND_MS, steady, seen(DAY, None)),
+            (seen(DAY, None), DAY - BEHIND_MS - 1, behind, seen(DAY, None)),
+            (seen(DAY, None), DAY + AHEAD_MS + 1, jumped, seen(DAY, Some(DAY + AHEAD_MS + 1))),
+            (seen(DAY, Some(far)), far, jumped, seen(DAY, Some(far))),
+            (seen(DAY, Some(far)), far + CONFIRMED_MS - 1, jumped, seen(DAY, Some(far))),
+            (seen(DAY, Some(far)), far + CONFIRMED_MS, steady, seen(far + CONFIRMED_MS, None)),
         ];
         for (before, now, verdict, after) in table {
             assert_eq!(judge(before, 0, now, false), (verdict, after), "{before:?} at {now}");
@@ -118,6 +125,10 @@ mod tests {
         let (verdict, after) = judge(SeenTimes::default(), DAY, DAY - DAY_MS, false);
         assert_eq!(verdict, ClockVerdict::Behind { seen_ms: DAY });
         assert_eq!(after, SeenTimes::default());
+        let (verdict, _) = judge(SeenTimes::default(), DAY, DAY - BEHIND_MS - 1, false);
+        assert_eq!(verdict, ClockVerdict::Behind { seen_ms: DAY });
+        let (verdict, after) = judge(SeenTimes::default(), DAY, DAY - BEHIND_MS, false);
+        assert_eq!((verdict, after), (ClockVerdict::Steady, seen(DAY - BEHIND_MS, None)));
     }
 
     #[test]

@@ -11,5 +11,6 @@ mod guards;
 mod ledger;
 mod leftovers;
 mod publishing;
+mod retention;
 mod stopping;
 mod support;
