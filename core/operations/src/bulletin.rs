@@ -48,6 +48,12 @@ impl Bulletin {
         self.content().figures.clone()
     }
 
+    /// Returns the problem of the scheduler, if it has one.
+    #[cfg(test)]
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.content().problem.clone()
+    }
+
     fn content(&self) -> std::sync::MutexGuard<'_, Content> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,5 +105,17 @@ mod tests {
         bulletin.publish(String::new(), Some("wrong".to_owned()));
         assert_eq!(status(health(State(bulletin.clone())).await), 200);
         assert_eq!(status(readiness(State(bulletin)).await), 503);
+    }
+
+    #[tokio::test]
+    async fn the_figures_are_those_that_were_published_last_as_prometheus_reads_them() {
+        let bulletin = Bulletin::new();
+        for text in ["", "a 1\n", "a 2\n"] {
+            bulletin.publish(text.to_owned(), None);
+            let answer = figures(State(bulletin.clone())).await;
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], PROMETHEUS_TEXT);
+            let body = axum::body::to_bytes(answer.into_body(), 1_024).await.expect("it is short");
+            assert_eq!(body, text);
+        }
     }
 }

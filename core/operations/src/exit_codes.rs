@@ -42,3 +42,24 @@ pub struct ExitCodes {
     /// ended the process.
     pub of_process: fn(Option<i32>) -> u8,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_whose_delivery_failed_has_published_all_the_same() {
+        for (outcome, expected) in [
+            (RunOutcome::Published, true),
+            (RunOutcome::NotDelivered, true),
+            (RunOutcome::Unreachable, false),
+            (RunOutcome::CredentialsRefused, false),
+            (RunOutcome::Deferred, false),
+            (RunOutcome::Locked, false),
+            (RunOutcome::Stopped, false),
+            (RunOutcome::Failed, false),
+        ] {
+            assert_eq!(outcome.has_published(), expected, "{outcome:?}");
+        }
+    }
+}

@@ -181,3 +181,122 @@ impl Tenants {
         self.configs.values()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ENVIRONMENT, World};
+
+    fn tenants(world: &World, interval: Option<Timetable>, shard: Option<Shard>) -> Tenants {
+        Tenants::new(world.source(), ENVIRONMENT, world.host.clone(), interval, shard)
+    }
+
+    fn read(tenants: &mut Tenants) -> Read {
+        tenants.read().unwrap_or_else(|failure| panic!("{:#}", failure.error))
+    }
+
+    /// The names of the tenants that can be used, and of those that cannot.
+    fn names(read: &Read) -> (Vec<&str>, Vec<&str>) {
+        let valid = read.valid.iter().map(|(name, _)| name.as_str());
+        (valid.collect(), read.broken.iter().map(|broken| broken.name.as_str()).collect())
+    }
+
+    /// A configuration of one tenant and no fleet.
+    fn alone(world: &World, more: &str) -> Tenants {
+        let text = format!(
+            "[nexthink]\ntenant = \"acme\"\nregion = \"eu\"\nclient_id = \"0a1b\"\n\
+             client_secret = {{ env = \"SECRET\" }}\n[queries]\ndevices = \"#devices\"\n{more}"
+        );
+        world.write("alone.toml", &text);
+        let source = Source::File(world.path("alone.toml"));
+        Tenants::new(source, ENVIRONMENT, world.host.clone(), None, None)
+    }
+
+    #[test]
+    fn a_mistake_in_one_file_concerns_its_tenant_and_is_new_only_until_it_was_told() {
+        let world = World::fleet(&["acme", "zeta"]);
+        let mut tenants = tenants(&world, None, None);
+        assert_eq!(names(&read(&mut tenants)), (vec!["acme", "zeta"], vec![]));
+        assert!(tenants.is_fleet());
+        world.write_tenant("zeta", "[schedule]\nintervall = \"6 hours\"\n");
+        let broken = read(&mut tenants);
+        assert_eq!(names(&broken), (vec!["acme"], vec!["zeta"]));
+        assert!(broken.broken[0].is_new && broken.first_failure().is_some());
+        assert_eq!((tenants.broken(), tenants.config("zeta").is_none()), (1, true));
+        assert_eq!(tenants.names().collect::<Vec<_>>(), ["acme", "zeta"], "it is known still");
+        assert!(!read(&mut tenants).broken[0].is_new);
+        world.write_tenant("zeta", "[schedule]\ninterval = \"never\"\n");
+        assert!(read(&mut tenants).broken[0].is_new, "another mistake");
+        world.write_tenant("zeta", "");
+        assert_eq!(names(&read(&mut tenants)), (vec!["acme", "zeta"], vec![]));
+        assert_eq!(tenants.broken(), 0);
+    }
+
+    #[test]
+    fn a_tenant_without_a_file_is_removed_once_whether_its_file_was_right_or_not() {
+        let world = World::fleet(&["acme", "broken", "zeta"]);
+        world.write("tenants.d/broken.toml", "[nexthink]\n");
+        let mut tenants = tenants(&world, None, None);
+        assert_eq!(names(&read(&mut tenants)), (vec!["acme", "zeta"], vec!["broken"]));
+        world.remove_tenant("broken");
+        world.remove_tenant("zeta");
+        assert_eq!(read(&mut tenants).removed, ["broken", "zeta"]);
+        assert_eq!(read(&mut tenants).removed, [""; 0]);
+    }
+
+    #[test]
+    fn shards_have_each_tenant_once() {
+        let all = ["acme", "beta", "gamma", "delta", "epsilon", "zeta"];
+        let world = World::fleet(&all);
+        let mut found: Vec<String> = Vec::new();
+        for shard in ["1/3", "2/3", "3/3"] {
+            let mut tenants = tenants(&world, None, shard.parse().ok());
+            found.extend(read(&mut tenants).valid.into_iter().map(|(name, _)| name));
+        }
+        found.sort_unstable();
+        let mut expected = all;
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_timetable_of_the_command_line_replaces_those_of_the_files() {
+        let world = World::fleet(&["acme"]);
+        let every = |tenants: &Tenants| {
+            tenants.config("acme").map(|config| config.schedule.timetable.clone())
+        };
+        let mut own = tenants(&world, None, None);
+        read(&mut own);
+        assert_eq!(every(&own), Timetable::parse_interval("12 hours").ok());
+        let hour = Timetable::parse_interval("1 hour").expect("an interval");
+        let mut other = tenants(&world, Some(hour.clone()), None);
+        read(&mut other);
+        assert_eq!(every(&other), Some(hour));
+    }
+
+    #[test]
+    fn one_tenant_is_no_fleet_and_keeps_its_name_while_its_file_has_a_mistake() {
+        let world = World::fleet(&[]);
+        let mut tenants = alone(&world, "");
+        assert_eq!(names(&read(&mut tenants)), (vec!["acme"], vec![]));
+        assert!(!tenants.is_fleet());
+        assert_eq!(tenants.parallel_runs(), 1);
+        world.write("alone.toml", "[nexthink\n");
+        assert_eq!(names(&read(&mut tenants)), (vec![], vec!["acme"]));
+        // Before any tenant is known, the file itself is named.
+        let mut unknown = alone(&world, "[nothing]\n");
+        let broken = read(&mut unknown);
+        assert_eq!((broken.broken.len(), broken.valid.len()), (1, 0));
+        assert!(broken.broken[0].name.contains("alone.toml"), "{}", broken.broken[0].name);
+    }
+
+    #[test]
+    fn a_fleet_whose_folder_is_gone_is_an_error_and_everything_stays() {
+        let world = World::fleet(&["acme"]);
+        let mut tenants = tenants(&world, None, None);
+        read(&mut tenants);
+        std::fs::remove_dir_all(world.path("tenants.d")).expect("it is ours");
+        assert!(tenants.read().is_err());
+        assert!(tenants.config("acme").is_some());
+    }
+}

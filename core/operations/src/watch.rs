@@ -70,3 +70,59 @@ impl Watch {
         self.bulletin.publish(figures.to_text(), problem);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{CODES, ENVIRONMENT, World};
+
+    fn tenants(world: &World) -> Tenants {
+        let mut tenants = Tenants::new(world.source(), ENVIRONMENT, world.host.clone(), None, None);
+        assert!(tenants.read().is_ok());
+        tenants
+    }
+
+    #[test]
+    fn each_look_reads_some_stores_in_turn_and_those_of_new_tenants() {
+        let names: Vec<String> = (0..STORES_AT_ONCE + 3).map(|n| format!("t{n:03}")).collect();
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        let world = World::fleet(&all);
+        let tenants = tenants(&world);
+        let mut watch = Watch::new(Bulletin::new(), world.host.clone(), CODES);
+        watch.look(&tenants);
+        assert_eq!(watch.healths.len(), names.len(), "all are new");
+        assert_eq!(watch.last_read, names[STORES_AT_ONCE - 1]);
+        // The others first, and then from the beginning.
+        for name in &names {
+            watch.healths.insert(name.clone(), None);
+        }
+        watch.look(&tenants);
+        let read: Vec<_> = watch
+            .healths
+            .iter()
+            .filter(|(_, health)| health.is_some())
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(read.len(), STORES_AT_ONCE);
+        let left_out = &names[STORES_AT_ONCE - 3..STORES_AT_ONCE];
+        assert!(left_out.iter().all(|name| !read.contains(&name)), "{left_out:?} were the last");
+    }
+
+    #[test]
+    fn ends_of_runs_are_counted_by_tenant_and_code_until_the_tenant_is_gone() {
+        let world = World::fleet(&["acme", "zeta"]);
+        let mut watch = Watch::new(Bulletin::new(), world.host.clone(), CODES);
+        let before = tenants(&world);
+        for (name, code) in [("acme", 0), ("acme", 7), ("acme", 0), ("zeta", 0)] {
+            watch.ended(&before, name, code);
+        }
+        let counts = |watch: &Watch| Vec::from_iter(watch.runs.clone());
+        let count = |name: &str, code, runs| ((name.to_owned(), code), runs);
+        let expected = [count("acme", 0, 2), count("acme", 7, 1), count("zeta", 0, 1)];
+        assert_eq!(counts(&watch), expected);
+        world.remove_tenant("acme");
+        watch.look(&tenants(&world));
+        assert_eq!(counts(&watch), [count("zeta", 0, 1)]);
+        assert!(!watch.healths.contains_key("acme"));
+    }
+}

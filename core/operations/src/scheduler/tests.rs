@@ -221,3 +221,74 @@ async fn the_figures_have_each_end_of_a_run_and_forget_a_tenant_that_is_gone() {
     let figures = bulletin.figures();
     assert!(figures.contains("tenant=\"acme\"") && !figures.contains("zeta"), "{figures}");
 }
+
+#[tokio::test]
+async fn a_run_that_fails_again_and_again_pauses_its_tenant_and_a_success_before_that_forgets_it() {
+    let scene = Scene::new(&["acme"]);
+    let mut scheduler = scene.scheduler();
+    let mut told = Vec::new();
+    for code in [1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1] {
+        scene.launcher.plan("acme", Planned::Code(code));
+        play(&mut scheduler).await;
+        scene.world.pass_hours(13);
+        told.extend(scene.told.take());
+    }
+    assert_eq!(scene.launcher.take_started().len(), 10, "the last one was not started");
+    let count = |text: &str| told.iter().filter(|line| line.contains(text)).count();
+    assert_eq!(count("runs succeed again, after 4 that did not"), 1, "{told:?}");
+    assert_eq!(count("5 runs failed in a row"), 1, "{told:?}");
+}
+
+#[tokio::test]
+async fn a_scheduler_of_a_shard_may_have_no_tenant_and_runs_those_that_fall_to_it() {
+    let names = ["acme", "beta", "gamma", "delta"];
+    let scene = Scene::new(&names);
+    let mut started = Vec::new();
+    for shard in ["1/2", "2/2"] {
+        let context = Context {
+            host: &scene.world.host,
+            environment: ENVIRONMENT,
+            codes: CODES,
+            launcher: &scene.launcher,
+            messages: &scene.told,
+        };
+        let shard = shard.parse().ok();
+        let scheduler = Scheduler::new(context, scene.world.source(), None, shard);
+        let mut scheduler = scheduler.map_err(|failure| failure.error).expect("it is a share");
+        while scheduler.sleep(None) == Duration::ZERO {
+            play(&mut scheduler).await;
+        }
+        started.extend(scene.launcher.take_started());
+    }
+    started.sort_unstable();
+    assert_eq!(started, ["acme", "beta", "delta", "gamma"]);
+    // Of a fleet of one tenant, one of two shards has none.
+    let scene = Scene::new(&["acme"]);
+    for shard in ["1/2", "2/2"] {
+        let context = Context {
+            host: &scene.world.host,
+            environment: ENVIRONMENT,
+            codes: CODES,
+            launcher: &scene.launcher,
+            messages: &scene.told,
+        };
+        assert!(Scheduler::new(context, scene.world.source(), None, shard.parse().ok()).is_ok());
+    }
+}
+
+#[tokio::test]
+async fn figures_say_when_the_scheduler_stops_or_cannot_read_its_fleet() {
+    let scene = Scene::new(&["acme"]);
+    let mut scheduler = scene.scheduler();
+    let bulletin = scheduler.bulletin();
+    scheduler.publish();
+    assert_eq!(bulletin.problem(), None);
+    scene.world.write("fleet.toml", "[fleet]\n");
+    scheduler.read_again(false);
+    scheduler.publish();
+    let problem = bulletin.problem().unwrap_or_default();
+    assert!(problem.starts_with("the configuration of the fleet is not valid"), "{problem}");
+    scheduler.stop(StopReason::Terminated);
+    scheduler.publish();
+    assert_eq!(bulletin.problem().as_deref(), Some("it is stopping"));
+}
