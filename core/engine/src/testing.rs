@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use core_store::{Location, RunLock, Store};
+use tempfile::TempDir;
+
 // A step that no code names is not linked, and so not in the registry.
 use step_account as _;
 use step_alerts as _;
@@ -29,5 +32,21 @@ pub(crate) fn host() -> Host {
         user: "uid 1000 (tester)".to_owned(),
         program: "nexthink-graph".to_owned(),
         exit_code: |ending| u8::from(ending != Ending::Complete),
+    }
+}
+
+/// The locked store of a tenant, in a folder that goes with it.
+pub(crate) struct Place {
+    pub(crate) lock: RunLock,
+    _folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().expect("a folder can be made");
+        let store = Store::open(Location::Folder(folder.path().to_owned())).expect("a folder");
+        let lock =
+            store.tenant("acme").and_then(|tenant| tenant.lock("a test")).expect("it is free");
+        Self { lock, _folder: folder }
     }
 }

@@ -67,3 +67,94 @@ pub fn failed_in_a_row(
     }
     failed
 }
+
+#[cfg(test)]
+mod tests {
+    use core_store::LedgerRecord;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Entries with these events, each at the time that is its place.
+    fn entries(events: &[(&str, Value)]) -> Vec<LedgerEntry> {
+        let entry = |(place, (event, facts)): (usize, &(&str, Value))| LedgerEntry {
+            sequence: place as u64 + 1,
+            previous: String::new(),
+            record: LedgerRecord {
+                at: place.to_string(),
+                at_ms: 0,
+                who: "uid 1000".to_owned(),
+                event: (*event).to_owned(),
+                facts: facts.as_object().cloned().unwrap_or_default(),
+            },
+            hash: String::new(),
+        };
+        events.iter().enumerate().map(entry).collect()
+    }
+
+    #[test]
+    fn a_run_has_its_end_or_none_if_it_was_killed_or_goes_on() {
+        let ended = |code| ("run_ended", json!({ "exitCode": code }));
+        let started = || ("run_started", json!({}));
+        let delivered = ("delivery_ended", json!({ "exitCode": 9 }));
+        let entries = entries(&[
+            // The start of this one has gone with the oldest entries.
+            ended(0),
+            started(),
+            delivered,
+            ended(7),
+            started(),
+            // The one before was killed.
+            started(),
+            ended(300),
+            ended(4),
+            started(),
+        ]);
+        let found: Vec<_> = runs(&entries)
+            .into_iter()
+            .map(|run| (run.started_at, run.ended_at, run.exit_code))
+            .collect();
+        let text = |text: &str| text.to_owned();
+        let expected = [
+            (text("1"), Some(text("3")), Some(7)),
+            (text("4"), None, None),
+            // No process ends with 300, so that the code is not known; the run has ended once.
+            (text("5"), Some(text("6")), None),
+            (text("8"), None, None),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    /// The codes of runs, whether the last goes on, and the starts of those that failed.
+    type Case<'a> = (&'a [Option<u8>], bool, &'a [&'a str]);
+
+    #[test]
+    fn failed_runs_are_counted_back_to_the_last_that_published() {
+        let verdict = |code| match code {
+            0 | 7 => RunVerdict::Published,
+            75 => RunVerdict::Silent,
+            _ => RunVerdict::Failed,
+        };
+        let run = |(place, code): (usize, &Option<u8>)| RunRecord {
+            started_at: place.to_string(),
+            ended_at: None,
+            exit_code: *code,
+        };
+        let table: [Case; 7] = [
+            (&[], false, &[]),
+            (&[Some(4), Some(0)], false, &[]),
+            (&[Some(0), Some(4), Some(75), Some(3)], false, &["3", "1"]),
+            (&[Some(7), None], false, &["1"]),
+            (&[Some(7), Some(4), None], true, &["1"]),
+            // Only the newest can be going on.
+            (&[None, None], true, &["0"]),
+            (&[Some(4), Some(4)], false, &["1", "0"]),
+        ];
+        for (codes, is_running, expected) in table {
+            let runs: Vec<RunRecord> = codes.iter().enumerate().map(run).collect();
+            let failed = failed_in_a_row(&runs, is_running, verdict);
+            let starts: Vec<_> = failed.iter().map(|run| run.started_at.as_str()).collect();
+            assert_eq!(starts, expected, "{codes:?} {is_running}");
+        }
+    }
+}

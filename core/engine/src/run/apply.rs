@@ -438,3 +438,6 @@ pub(super) fn account_row(settings: &Settings) -> Vec<(&'static str, String)> {
         ("account.url", settings.web_address()),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,81 @@ impl RunState {
 
 #[cfg(test)]
 mod tests {
+    use core_store::{Draft, Outcome};
+
     use super::*;
+    use crate::run::report::StepReport;
+    use crate::testing::Place;
+
+    /// The name and content of a file.
+    type Attachment<'a> = (&'a str, &'a [u8]);
+
+    /// A generation without tables that has these files.
+    fn generation(place: &Place, files: &[Attachment<'_>]) -> Generation {
+        let id = "01JN7Z1M80000000000000000A".parse().expect("an ID");
+        let staging = place.lock.stage(id).expect("there is room");
+        let draft = Draft {
+            region: "eu".to_owned(),
+            created_at: "2026-03-01T10:00:00Z".to_owned(),
+            outcome: Outcome::Complete,
+            privacy: None,
+            tables: Vec::new(),
+        };
+        staging.publish(draft, files).expect("there is room")
+    }
+
+    #[test]
+    fn a_state_is_read_if_it_is_of_no_newer_version_and_a_report_only_where_there_is_none() {
+        let state = |version: u32| {
+            let step = r#"{"id":"fetch-users","outcome":"complete"}"#;
+            let rest = r#""parts":{},"held":[],"downloadedBytes":0"#;
+            format!(r#"{{"version":{version},"steps":[{step}],{rest}}}"#).into_bytes()
+        };
+        let report: &[u8] = br#"{"steps":[{"id":"fetch-devices","outcome":"partial"}]}"#;
+        let (current, newer) = (state(VERSION), state(VERSION + 1));
+        let table: [(&[Attachment<'_>], &[&str]); 6] = [
+            (&[], &[]),
+            (&[(FILE, &current)], &["fetch-users"]),
+            (&[(FILE, &current), (report::FILE, report)], &["fetch-users"]),
+            (&[(FILE, &newer), (report::FILE, report)], &[]),
+            (&[(FILE, b"{"), (report::FILE, report)], &[]),
+            (&[(report::FILE, report)], &["fetch-devices"]),
+        ];
+        for (files, expected) in table {
+            let place = Place::new();
+            let state = RunState::read(&generation(&place, files));
+            let ids: Vec<_> = state.steps.iter().map(|step| step.id.as_str()).collect();
+            assert_eq!(ids, expected, "{files:?}");
+        }
+        assert_eq!(RunState::before(None), RunState::default());
+    }
+
+    #[test]
+    fn a_query_that_was_not_exported_keeps_the_time_that_it_took_last() {
+        let step = |query: Option<&str>, prepared_ms, bytes| StepReport {
+            query_id: query.map(str::to_owned),
+            prepared_ms,
+            bytes,
+            ..StepReport::default()
+        };
+        let report = RunReport {
+            steps: vec![
+                step(Some("#slow"), Some(9), 30),
+                // Its export was resumed, so that this run has not seen how long it took.
+                step(Some("#resumed"), None, 12),
+                step(None, None, 0),
+            ],
+            ..RunReport::default()
+        };
+        let known = [("#slow", 5), ("#resumed", 6), ("#left-out", 7)];
+        let known = known.map(|(query, ms)| (query.to_owned(), ms));
+        let before = RunState { prepared_ms: known.into(), ..RunState::default() };
+        let state = RunState::of_report(&report, before);
+        let expected = [("#left-out", 7), ("#resumed", 6), ("#slow", 9)];
+        let expected = expected.map(|(query, ms)| (query.to_owned(), ms));
+        assert_eq!(Vec::from_iter(state.prepared_ms), expected);
+        assert_eq!((state.version, state.downloaded_bytes), (VERSION, 42));
+    }
 
     #[test]
     fn the_report_of_an_older_version_is_still_understood() {

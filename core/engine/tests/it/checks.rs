@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use core_engine::check::{Check, CheckState, Checks, check, require_audit};
+use core_engine::export_files::FilePattern;
 use core_engine::privacy::policy;
 use core_engine::settings::{AuditSource, Partition};
 use core_engine::{Ending, FailureKind};
 use core_ingest::partition::Pattern;
 use core_nexthink::{EndpointOverrides, Endpoints};
 use core_privacy::profile::Profile;
-use core_simulator::SavedQuery;
+use core_simulator::{Compression, SavedQuery, write_results};
 use core_store::Location;
 
 use super::deliveries::{self, start};
@@ -214,4 +215,43 @@ async fn a_destination_is_reached_with_its_key_and_is_the_one_of_the_last_delive
     let checks = check(tenant.engine(), &[]).await;
     let unreachable = named(&checks, "JupiterOne");
     assert!(unreachable.detail.ends_with("and is a proxy needed?"), "{}", unreachable.detail);
+}
+
+#[tokio::test]
+async fn a_file_in_place_of_an_export_is_judged_by_its_first_line() {
+    let mut tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.settings.queries.clear();
+    tenant.settings.credential = None;
+    let path = tenant.folder().join("users-*.csv");
+    let pattern = FilePattern::parse(&path).expect("it is a path of a file");
+    tenant.settings.files.insert("users", vec![pattern]);
+    let mut estate = None;
+    tenant.simulator.update(|behaviour| estate = Some(behaviour.tenant.clone()));
+    let estate = core_simulator::Tenant::new(estate.expect("it was read"));
+    let export = |compression| {
+        let mut bytes = Vec::new();
+        write_results(&estate, SavedQuery::Users, None, compression, &mut bytes).expect("memory");
+        bytes
+    };
+    let plain = String::from_utf8(export(Compression::None)).expect("an export is text");
+    let header = plain.lines().next().expect("there is a header");
+    // As a program on Windows writes it.
+    let quoted: Vec<String> = header.split(',').map(|name| format!("\"{name}\"")).collect();
+    let marked = format!("\u{feff}{}\r\n", quoted.join(","));
+    let other = "device.name,device.uid\n".to_owned();
+    for (content, ending, words) in [
+        (None, Ending::Failed(FailureKind::Unreachable), "there is no file"),
+        (Some(plain.clone().into_bytes()), Ending::Complete, "columns"),
+        (Some(export(Compression::Zstd { checksum: true })), Ending::Complete, "columns"),
+        (Some(marked.into_bytes()), Ending::Complete, "columns"),
+        (Some(other.into_bytes()), Ending::Failed(FailureKind::DataRefused), "it is refused"),
+    ] {
+        if let Some(content) = content {
+            std::fs::write(tenant.folder().join("users-1.csv"), content).expect("there is room");
+        }
+        let checks = check(tenant.engine(), &[]).await;
+        let users = named(&checks, "query users");
+        assert_eq!(users.ending, ending, "{users:?}");
+        assert!(users.detail.contains(words), "{}", users.detail);
+    }
 }

@@ -1,5 +1,7 @@
 //! The keys of pseudonyms: no key is lost by accident, and each change is in the ledger.
 
+use std::sync::Arc;
+
 use core_engine::privacy::{load_keys, policy};
 use core_engine::{FailureKind, keys};
 use core_privacy::profile::Profile;
@@ -49,4 +51,22 @@ async fn a_key_that_the_published_generation_needs_is_not_retired_before_the_nex
     let refused = keys::retire(tenant.engine(), &first).expect_err("it is needed");
     assert_eq!(refused.kind, FailureKind::Configuration);
     assert!(refused.error.to_string().ends_with(": run first"), "{}", refused.error);
+}
+
+#[tokio::test]
+async fn without_random_numbers_no_key_is_made_and_nothing_is_in_the_ledger() {
+    let mut tenant = Tenant::start("acme", 1, NOON).await;
+    let random = Arc::clone(&tenant.host.random);
+    let nothing = Arc::new(|_: &mut [u8]| Err(std::io::ErrorKind::Unsupported.into()));
+    tenant.host.random = nothing.clone();
+    keys::create(tenant.engine()).expect_err("there are no random numbers");
+    assert!(!tenant.settings.privacy.key_file.exists());
+    assert_eq!(tenant.ledger().len(), 0);
+
+    tenant.host.random = random;
+    let first = keys::create(tenant.engine()).expect("there is no file yet");
+    tenant.host.random = nothing;
+    keys::rotate(tenant.engine()).expect_err("there are no random numbers");
+    assert_eq!(load_keys(tenant.engine()).expect("it can be read").active_id(), first);
+    assert_eq!(tenant.ledger().len(), 1);
 }

@@ -1,12 +1,15 @@
 //! Runs and deliveries in process, against a simulated tenant and a simulated JupiterOne: no environment, no terminal,
 //! no exit code.
 
+mod audits;
 mod bucket;
 mod checks;
 mod deliveries;
 mod delivery_rules;
 mod destinations;
 mod destructions;
+mod erased_findings;
+mod erasure_damage;
 mod erasures;
 mod estate;
 mod failures;
@@ -14,7 +17,9 @@ mod findings;
 mod keys;
 mod local_files;
 mod mirrors;
+mod parts;
 mod people;
+mod plans;
 mod records;
 mod retention;
 mod rules;

@@ -1,9 +1,11 @@
 //! Retention: removals are in the ledger first, and a clock that jumped removes nothing.
 
+use core_engine::run::RunOptions;
 use core_engine::{Moment, ledger};
 use core_store::{ClockVerdict, Retention};
 
 use super::support::{NOON, Tenant};
+use super::world::World;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -84,4 +86,26 @@ async fn a_clock_that_jumped_removes_nothing_until_a_person_accepts_it() {
         assert!(plan.removals.is_empty(), "{:?}", plan.removals);
     }
     assert_eq!(stored.history().expect("it can be listed").len(), kept);
+}
+
+#[tokio::test]
+async fn a_run_whose_clock_disagrees_with_nexthinks_removes_nothing_by_age() {
+    let world = World::start("acme", 1, NOON).await;
+    let run = async || world.run(&RunOptions::default()).await.expect("it runs");
+    let first = run().await.generation.expect("it is published");
+    world.pass(DAY_MS);
+    run().await;
+    let is_kept = || world.store().generation(&first).is_ok();
+    // Years later, as only this machine's clock says.
+    world.set_ahead(i64::try_from(2_000 * DAY_MS).expect("a time"));
+    run().await;
+    assert!(is_kept());
+    // Years later by both clocks, once the time that has passed is believed.
+    world.set_ahead(0);
+    world.pass(2_000 * DAY_MS);
+    run().await;
+    assert!(is_kept(), "a clock that jumps is not believed at once");
+    world.pass(DAY_MS);
+    run().await;
+    assert!(!is_kept());
 }

@@ -229,6 +229,20 @@ async fn the_same_tenant_makes_the_same_tables() {
 }
 
 #[tokio::test]
+async fn the_number_of_processors_changes_no_byte_of_a_table() {
+    let mut made = Vec::new();
+    for processors in [1, 2, 8] {
+        let mut tenant = Tenant::start("acme", 1, NOON).await;
+        tenant.host.processors = processors;
+        tenant.run().await.expect("it runs");
+        let tables = tenant.published().expect("it is published").manifest().tables.clone();
+        made.push(tables.into_iter().map(|table| (table.name, table.files)).collect::<Vec<_>>());
+    }
+    assert_eq!(made[0], made[1]);
+    assert_eq!(made[0], made[2]);
+}
+
+#[tokio::test]
 async fn every_row_is_accounted_for() {
     let tenant = tenant().await;
     let finished = tenant.run().await.expect("it runs");

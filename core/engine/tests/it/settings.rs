@@ -117,3 +117,28 @@ async fn room_for_a_run_is_estimated_by_what_the_last_one_took() {
     let tables: u64 = published.manifest().files().map(|file| file.bytes).sum();
     assert!(after.needed.is_some_and(|needed| needed > tables), "the downloads count too");
 }
+
+#[tokio::test]
+async fn the_api_is_read_for_a_query_or_the_table_of_the_audit_trail_and_needs_a_credential() {
+    let mut tenant = Tenant::start("acme", 1, NOON).await;
+    assert!(tenant.settings.reads_api());
+    tenant.settings.queries.clear();
+    assert!(!tenant.settings.reads_api());
+    let mut tenant = tenant.with_audit();
+    assert!(!tenant.settings.reads_api(), "the trails have an account of their own");
+    let [time, account, code, message] = ["time", "user", "type", "text"].map(str::to_owned);
+    let query = "#j1_audit".parse().expect("a query ID");
+    let audit = tenant.settings.audit.as_mut().expect("it is configured");
+    audit.source =
+        AuditSource::Table(AuditTable { query, time, account, code, message, hours: 168 });
+    assert!(tenant.settings.reads_api());
+
+    tenant.settings.credential = None;
+    let secret = Secret::new("s3cret".to_owned());
+    let Err(refused) = run::client(tenant.engine(), secret, |_| ()) else {
+        panic!("there is no credential")
+    };
+    assert_eq!(refused.kind, FailureKind::Configuration);
+    let words = refused.error.to_string();
+    assert!(words.ends_with("set `nexthink.client_id` and `nexthink.client_secret`"), "{words}");
+}

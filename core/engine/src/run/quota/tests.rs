@@ -3,29 +3,13 @@
 use std::time::Duration;
 
 use core_nexthink::{ClockOffset, NexthinkError};
-use core_store::{Location, RunLock, Store};
-use tempfile::TempDir;
 
 use super::*;
-use crate::testing::host;
+use crate::testing::{Place, host};
 
 const HOUR_MS: u64 = 3_600_000;
 
-/// A tenant's store.
-struct Place {
-    lock: RunLock,
-    _folder: TempDir,
-}
-
 impl Place {
-    fn new() -> Self {
-        let folder = TempDir::new().expect("a folder can be made");
-        let store = Store::open(Location::Folder(folder.path().to_owned())).expect("a folder");
-        let lock =
-            store.tenant("acme").and_then(|tenant| tenant.lock("a test")).expect("it is free");
-        Self { lock, _folder: folder }
-    }
-
     fn quota(&self, limit: u32) -> Quota {
         Quota::open(&self.lock, limit, &host()).expect("nothing is damaged")
     }

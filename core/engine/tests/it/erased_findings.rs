@@ -1,0 +1,87 @@
+//! The findings of rules about a person: in an answer to a request for access, and in an erasure.
+
+use core_engine::erasure::{self, Request};
+use core_erasure::subject::{AllPseudonyms, SubjectKind, find};
+use core_rules::book::{Book, Outcome, When};
+use core_rules::document::Document;
+use core_rules::fingerprint::Fingerprints;
+use core_rules::observation::observe;
+use core_rules::questions::NoQuestions;
+use core_rules::rule_file;
+use serde_json::json;
+
+use super::erasures::{first_uid, keys, make_keys};
+use super::estate::objects_in;
+use super::support::{NOON, Tenant};
+
+const USERS: &str = "nexthink_user";
+
+/// A tenant with a finding about each user. Returns the number of them too.
+async fn tenant() -> (Tenant, usize) {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    make_keys(&tenant);
+    tenant.run().await.expect("it runs");
+    let generation = tenant.published().expect("it is published");
+    let text = "id = 'users'\ntitle = 'Users'\nseverity = 'low'\nquery = 'select 1'\n\
+                identity = ['key']\nentity = 'key'\nfirst_run = 'all'\nmessage = 'a user'\n";
+    let document = Document { file: "users.toml", text };
+    let rule = rule_file::read(document, &NoQuestions).expect("it is valid");
+    let fingerprints = Fingerprints::new("acme", None);
+    let objects = objects_in(&generation);
+    let rows: Vec<_> = objects[USERS]
+        .iter()
+        .flatten()
+        .filter_map(|uid| json!({ "key": format!("{USERS}:{uid}") }).as_object().cloned())
+        .collect();
+    let observed = observe(&rule, &fingerprints, &rows).expect("rows have identities");
+    let outcome = Outcome::Rows { observed, reads: vec![USERS.to_owned()], partial: Vec::new() };
+    let store = tenant.engine().tenant().expect("the store is there");
+    let lock = Book::lock(&store, "a test").await.expect("the lock is free");
+    let mut book = Book::new("full", store.erasures().expect("they can be read"));
+    let id = generation.id().to_string();
+    let when = When { at: NOON.0, generation: Some(&id), run: "an evaluation" };
+    book.evaluate(&rule, outcome, &fingerprints, &when);
+    book.write(&lock).expect("there is room");
+    (tenant, rows.len())
+}
+
+/// The users with a finding.
+fn found(tenant: &Tenant) -> Vec<String> {
+    let store = tenant.engine().tenant().expect("the store is there");
+    let book = Book::read(&store).expect("it is whole").expect("it is there");
+    book.findings().values().filter_map(|finding| finding.entity.clone()).collect()
+}
+
+#[tokio::test]
+async fn findings_about_an_erased_person_go_and_those_about_others_stay() {
+    let (tenant, users) = tenant().await;
+    assert_eq!(found(&tenant).len(), users);
+    let uid = first_uid(&tenant.published().expect("it is published"));
+    let (engine, typed) = (tenant.engine(), [uid.clone()]);
+    let lock = engine.lock().expect("the lock is free");
+    let (kind, reason) = (SubjectKind::User, "gdpr-request");
+    let request = Request { kind, typed: &typed, reason, removes_damaged: false };
+    let (subject, _) = erasure::subject(engine, &lock, &keys(), &request).expect("it is found");
+    let erased = erasure::erase(engine, &lock, &keys(), &request, &subject);
+    let certificate = erased.unwrap_or_else(|refused| panic!("{refused:?}")).certificate;
+    assert_eq!(certificate.findings_removed, 1);
+    let left = found(&tenant);
+    assert_eq!(left.len(), users - 1);
+    assert!(!left.contains(&format!("{USERS}:{uid}")));
+}
+
+#[tokio::test]
+async fn an_answer_to_a_request_for_access_has_the_findings_about_the_person_alone() {
+    let (tenant, _) = tenant().await;
+    let uid = first_uid(&tenant.published().expect("it is published"));
+    let store = tenant.engine().tenant().expect("the store is there");
+    let subject =
+        find(&store, SubjectKind::User, std::slice::from_ref(&uid), &AllPseudonyms::none());
+    let subject = subject.expect("it is found");
+    let at = "2026-03-01T10:00:00Z".to_owned();
+    let answer = erasure::retrieve(tenant.engine(), &store, SubjectKind::User, &subject, at);
+    let answer = answer.expect("everything can be read");
+    let [finding] = answer.findings.as_slice() else { panic!("{:?}", answer.findings) };
+    assert_eq!(finding["entity"], format!("{USERS}:{uid}"));
+    assert_eq!((&finding["rule"], &finding["text"]), (&json!("users"), &json!("a user")));
+}
