@@ -226,4 +226,17 @@ mod tests {
         assert_eq!(json!(&*second.runs[0].type_name), json!("b"));
         Ok(())
     }
+
+    #[test]
+    fn a_batch_of_exactly_the_limit_is_one_and_of_one_byte_more_two() -> Result<(), JupiterOneError>
+    {
+        let objects = [("a", "a1"), ("a", "a2")];
+        let whole = batches(10_000, &objects)?;
+        let bytes = whole[0].json_bytes;
+        assert_eq!(whole[0].json()?.len(), bytes);
+        for (limit, expected) in [(bytes, 1), (bytes - 1, 2)] {
+            assert_eq!(batches(limit, &objects)?.len(), expected, "{limit} of {bytes}");
+        }
+        Ok(())
+    }
 }

@@ -233,4 +233,36 @@ mod tests {
             assert!(!error.contains("canary"), "{error}");
         }
     }
+
+    #[test]
+    fn a_destination_is_told_by_account_source_and_scope_or_instance() -> Result<(), JupiterOneError>
+    {
+        let id = || "i-1".to_owned();
+        for (source, shown, identity, has_log) in [
+            (
+                Source::Api { scope: id() },
+                "account acme, source api, scope i-1",
+                "account acme at api.us.jupiterone.io, api i-1",
+                false,
+            ),
+            (
+                Source::IntegrationExternal { integration_instance_id: id() },
+                "account acme, source integration-external, instance i-1",
+                "account acme at api.us.jupiterone.io, integration-external i-1",
+                true,
+            ),
+            (
+                Source::IntegrationManaged { integration_instance_id: id() },
+                "account acme, source integration-managed, instance i-1",
+                "account acme at api.us.jupiterone.io, integration-managed i-1",
+                true,
+            ),
+        ] {
+            let destination = destination("acme", source)?;
+            assert_eq!(destination.to_string(), shown);
+            assert_eq!(destination.identity().to_string(), identity);
+            assert_eq!(destination.has_log(), has_log, "{shown}");
+        }
+        Ok(())
+    }
 }

@@ -254,4 +254,28 @@ mod tests {
         }
         Ok(())
     }
+
+    #[test]
+    fn errors_are_those_of_all_kinds_together_and_nothing_else() -> Result<(), serde_json::Error> {
+        let kinds = [
+            "numEntityCreateErrors",
+            "numEntityUpdateErrors",
+            "numEntityDeleteErrors",
+            "numRelationshipCreateErrors",
+            "numRelationshipUpdateErrors",
+            "numRelationshipDeleteErrors",
+        ];
+        let counters = |members: serde_json::Map<String, Value>| {
+            let counters: JobCounters = serde_json::from_value(Value::Object(members))?;
+            Ok::<_, serde_json::Error>(counters.errors())
+        };
+        let member = |(place, kind): (u32, &&str)| ((*kind).to_owned(), Value::from(1 << place));
+        for kind in (0..).zip(&kinds) {
+            assert_eq!(counters([member(kind)].into_iter().collect())?, 1 << kind.0, "{}", kind.1);
+        }
+        assert_eq!(counters((0..).zip(&kinds).map(member).collect())?, 0b11_1111);
+        let others = ["numEntitiesCreated", "numEntitiesDeleted", "numRelationshipsUpdated"];
+        assert_eq!(counters((0..).zip(&others).map(member).collect())?, 0);
+        Ok(())
+    }
 }

@@ -158,3 +158,27 @@ async fn progress_is_told_in_order() -> Checked {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn what_a_report_counts_is_what_jupiterone_has_received() -> Checked {
+    let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+    let mut settings = quick_settings();
+    settings.batch_bytes = 4_000;
+    let contents = place.contents(FIRST, &Estate::of(60))?;
+    let report = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await?;
+    let is_upload = |call| matches!(call, JobCall::Entities | JobCall::Relationships);
+    let received = server.requests();
+    let received: Vec<_> = received.iter().filter(|request| is_upload(request.call)).collect();
+    assert!(received.len() > 10, "{}", received.len());
+    let uploads = &report.uploads;
+    assert_eq!(uploads.requests, received.len() as u64);
+    let sum = |bytes: fn(&core_simulator::JobRequest) -> usize| {
+        received.iter().map(|request| bytes(request)).sum::<usize>() as u64
+    };
+    assert_eq!(uploads.json_bytes, sum(|request| request.json_bytes));
+    assert_eq!(uploads.sent_bytes, sum(|request| request.sent_bytes));
+    // An account, sixty devices, thirty alerts, and an edge to each of both.
+    assert_eq!((uploads.objects, uploads.lost_uploads), (1 + 60 + 30 + 60 + 30, 0));
+    assert!(uploads.losses.is_empty());
+    Ok(())
+}
