@@ -11,6 +11,7 @@
 mod aggregate;
 mod before_join;
 mod cache;
+mod distinct;
 mod groups;
 mod semi_join;
 #[cfg(test)]
@@ -51,7 +52,10 @@ impl PhysicalOptimizerRule for WorkOnCodes {
                     None => before_join::in_place_of(aggregate)?,
                 }
             } else if let Some(join) = plan.downcast_ref::<HashJoinExec>() {
-                semi_join::in_place_of(join)?
+                match semi_join::in_place_of(join)? {
+                    Some(ours) => Some(ours),
+                    None => distinct::in_place_of(join)?,
+                }
             } else {
                 None
             };

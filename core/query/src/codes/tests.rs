@@ -78,7 +78,7 @@ fn context(partitions: &[Partition], with_codes: bool) -> SessionContext {
     context
 }
 
-const QUERIES: [&str; 20] = [
+const QUERIES: [&str; 24] = [
     "select upper(k), count(*), max(n) from t group by 1",
     "select name, count(*) from t join u on u.key = t.k group by name",
     "select name, key, count(1), count(*) from u join t on u.key = t.k group by key, name",
@@ -88,6 +88,10 @@ const QUERIES: [&str; 20] = [
     "select n from t where k in (select key from u where key > 'b')",
     "select n, k from t where not exists (select 1 from u where u.key = t.k)",
     "select n, k from t where k not in (select key from u where key is not null)",
+    "select key, name from u where exists (select 1 from t where u.key = t.k)",
+    "select name from u where not exists (select 1 from t where u.key = t.k and n > 0)",
+    "select name from u where key in (select k from t where k in (select key from u where name = '2'))",
+    "select count(*) from u where key not in (select k from t where k is not null)",
     "select count(distinct k), sum(n) from t where k in (select key from u) and n > 0",
     "select k, count(*) from t where k in (select key from u where key = 'none') group by k",
     "select k, count(*) from t group by k",
@@ -179,6 +183,25 @@ async fn a_semi_join_of_a_coded_column_is_one_of_codes() -> Checked {
     ] {
         let plan = plan(&context, sql).await?;
         assert_eq!(plan.contains("CodeSemiJoinExec"), is_ours, "{sql}\n{plan}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn each_key_is_once_in_a_join_that_only_asks_for_it() -> Checked {
+    let rows = vec![(Some(1), Some(1), None), (Some(1), None, None)];
+    let context = context(&[vec![(false, rows)], Vec::new()], true);
+    // The engine makes its table of the side that it takes for the smaller one.
+    let many = "select name from (select u.key, u.name from u, u v, u w, u x) d where";
+    for (condition, is_ours) in [
+        ("exists (select 1 from t where d.key = t.k)", true),
+        ("not exists (select 1 from t where d.key = t.k)", true),
+        ("exists (select 1 from t where d.key = t.k and n > 0)", true),
+        ("exists (select 1 from t where d.key = t.k and n > length(name))", false),
+        ("d.key = (select max(k) from t)", false),
+    ] {
+        let plan = plan(&context, &format!("{many} {condition}")).await?;
+        assert_eq!(plan.contains("by codes"), is_ours, "{condition}\n{plan}");
     }
     Ok(())
 }
