@@ -61,6 +61,7 @@ const OWN_CRATES: [&str; 33] = [
     "core_j1ql",
     "core_jupiterone",
     "core_model",
+    "core_neo4j",
     "core_nexthink",
     "core_operations",
     "core_opentelemetry",

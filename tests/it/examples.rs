@@ -30,8 +30,8 @@ const PAGES: [(&str, &str); 9] = [
 /// Pages for the authors of the program, whose commands take minutes and change the checkout.
 const FOR_AUTHORS: [&str; 2] = ["contributing.md", "performance.md"];
 
-/// Pages whose commands need a server, and are run by `cargo xtask conformance postgres`.
-const WITH_A_SERVER: [&str; 1] = ["postgres.md"];
+/// Pages whose commands need a server, and are run by `cargo xtask conformance` with its name.
+const WITH_A_SERVER: [&str; 2] = ["neo4j.md", "postgres.md"];
 
 /// The files that the examples of `software` read.
 const FILES: [(&str, &str); 3] = [

@@ -1,9 +1,11 @@
 //! Programs of others judge ours: the official client of the Model Context Protocol, receivers of messages, another engine
-//! for SQL, Prometheus, readers of Delta tables, a Postgres server, and servers of buckets. It is no stage of the gate, since it needs Python and packages.
+//! for SQL, Prometheus, readers of Delta tables, a Postgres server, a
+//! server of Bolt, and servers of buckets. It is no stage of the gate, since it needs Python and packages.
 
 mod bucket;
 mod delta;
 mod metrics;
+mod neo4j;
 mod postgres;
 
 use std::fs;
@@ -31,6 +33,8 @@ pub(crate) enum Judge {
     Delta,
     /// A real Postgres server takes generations, and readers look on.
     Postgres,
+    /// ArcadeDB takes generations over Bolt, and Neo4j's own driver looks on.
+    Neo4j,
     /// moto and, if npm can install it, Azurite take a store and give it back.
     Bucket,
 }
@@ -61,6 +65,10 @@ pub(crate) fn run(root: &Path, judge: Judge) -> anyhow::Result<()> {
         Judge::Postgres => {
             let (_, folder) = built(root)?;
             postgres::judge(root, &folder)
+        }
+        Judge::Neo4j => {
+            let (_, folder) = built(root)?;
+            neo4j::judge(root, &folder)
         }
         Judge::Bucket => {
             let (program, folder) = built(root)?;

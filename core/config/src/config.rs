@@ -102,6 +102,7 @@ impl Config {
         let delta = destinations::read_delta(&mut values, paths);
         let postgres =
             destinations::read_postgres(&mut values, paths, named.as_deref(), trust.clone());
+        let neo4j = destinations::read_neo4j(&mut values, paths, trust.clone());
         let (mcp, retention) = (mcp::read(&mut values), retention::read(&mut values));
         let schedule = schedule::read(&mut values);
         let heartbeat = read_heartbeat(&mut values, paths);
@@ -143,6 +144,7 @@ impl Config {
             jupiterone,
             delta,
             postgres,
+            neo4j,
             audit,
             retention,
         };

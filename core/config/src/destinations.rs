@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use core_delta::DeltaSettings;
-use core_engine::settings::{Delta, JupiterOne, Postgres, SharedSecretSource};
+use core_engine::settings::{Delta, JupiterOne, Neo4j, Postgres, SharedSecretSource};
 use core_http::Trust;
 use core_jupiterone::{BaseUrl, Destination, Extras, PollSchedule, Source, SyncMode};
+use core_neo4j::Neo4jSettings;
 use core_postgres::{PostgresSettings, Tls};
 use core_settings::Values;
 
@@ -126,23 +127,15 @@ pub(crate) fn read_postgres(
     let schema =
         schema.or_else(|| tenant.map(|tenant| format!("nexthink_{tenant}").replace('-', "_")));
     let readers = values.text(&path("readers"));
-    let tls = if values.choice(&path("tls")) == "off" { Tls::Off } else { Tls::Required };
-    if let (Tls::Off, Some(host)) = (tls, &host)
-        && !is_loopback(host)
-    {
-        let message =
-            "is off, and the host is not this machine: rows would cross the network in the clear";
-        values.problem(&path("tls"), message);
-    }
+    let is_encrypted = read_tls(values, &path("tls"), host.as_deref());
+    let tls = if is_encrypted { Tls::Required } else { Tls::Off };
     for (name, value) in [("schema", &schema), ("readers", &readers)] {
         if value.as_ref().is_some_and(|value| value.is_empty() || value.len() > 63) {
             values.problem(&path(name), "must have 1 to 63 bytes, as every name in Postgres");
         }
     }
     let after_run = values.flag(&path("after_run"));
-    let has_password = values.has_table(&path("password"));
-    let password =
-        if has_password { Some(secret::read(values, paths, &path("password"))?) } else { None };
+    let password = read_password(values, paths, &path("password"))?;
     let settings = PostgresSettings {
         host: host?,
         port: u16::try_from(port).unwrap_or(u16::MAX),
@@ -153,11 +146,61 @@ pub(crate) fn read_postgres(
         tls,
         trust,
     };
-    Some(Postgres {
-        settings,
-        password: password.map(|password| Arc::new(password) as SharedSecretSource),
-        after_run,
-    })
+    Some(Postgres { settings, password, after_run })
+}
+
+/// Reads the Neo4j database, if its table is there.
+pub(crate) fn read_neo4j(values: &mut Values, paths: &Paths, trust: Trust) -> Option<Neo4j> {
+    const PATH: &str = "destinations.neo4j";
+    if values.take_empty_table(PATH) {
+        values.warn(format!("`[{PATH}]` is empty, so nothing is delivered"));
+    }
+    if !values.has_table(PATH) {
+        return None;
+    }
+    let path = |name: &str| format!("{PATH}.{name}");
+    let host = values.required_text(&path("host"));
+    let user = values.required_text(&path("user"));
+    let port = values.integer_or_default(&path("port"));
+    let database = values.text_or_default(&path("database"));
+    let is_encrypted = read_tls(values, &path("tls"), host.as_deref());
+    let after_run = values.flag(&path("after_run"));
+    let password = read_password(values, paths, &path("password"))?;
+    let settings = Neo4jSettings {
+        host: host?,
+        port: u16::try_from(port).unwrap_or(u16::MAX),
+        database,
+        user: user?,
+        tls: if is_encrypted { core_neo4j::Tls::Required } else { core_neo4j::Tls::Off },
+        trust,
+    };
+    Some(Neo4j { settings, password, after_run })
+}
+
+/// Reads whether a connection to a database is encrypted, which it must be beyond this machine.
+fn read_tls(values: &mut Values, path: &str, host: Option<&str>) -> bool {
+    let is_encrypted = values.choice(path) != "off";
+    if !is_encrypted && host.is_some_and(|host| !is_loopback(host)) {
+        let message =
+            "is off, and the host is not this machine: rows would cross the network in the clear";
+        values.problem(path, message);
+    }
+    is_encrypted
+}
+
+/// Reads where the password of a database comes from. The outer `None` says that the setting is wrong, the inner one that
+/// there is none.
+#[allow(clippy::option_option, reason = "the caller gives up on the outer one with `?`")]
+fn read_password(
+    values: &mut Values,
+    paths: &Paths,
+    path: &str,
+) -> Option<Option<SharedSecretSource>> {
+    if !values.has_table(path) {
+        return Some(None);
+    }
+    let password = secret::read(values, paths, path)?;
+    Some(Some(Arc::new(password) as SharedSecretSource))
 }
 
 /// Reads the folder of Delta tables, if its table is there.

@@ -4,6 +4,7 @@
 //! The rows of a mirror came from this program alone, so that a complete type is proof enough to remove rows from it,
 //! also with the first delivery. Rows of partial types stay.
 
+mod actions;
 mod comparison;
 mod decision;
 pub mod messages;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use core_store::{Generation, Table, TenantStore};
 use serde::{Deserialize, Serialize};
 
+pub use self::actions::{Action, Held, Wanted, decide};
 pub use self::decision::MirrorDecision;
 pub use self::record::{MirrorRecord, compared_with, known_ledger_head, last_place};
 pub use self::scope::{MirrorScope, TableMark};

@@ -10,7 +10,7 @@ use crate::deliver::{deliver_published, ending};
 use crate::engine::Engine;
 use crate::failure::{Ending, Failure};
 use crate::progress::Progress;
-use crate::settings::{Delta, JupiterOne, Postgres, Settings};
+use crate::settings::{Delta, JupiterOne, Neo4j, Postgres, Settings};
 use crate::{jupiterone, mirrors};
 
 /// A kind of destination. A tenant has at most one of each.
@@ -22,6 +22,8 @@ pub enum DestinationKind {
     Postgres,
     /// A folder of Delta tables.
     Delta,
+    /// A Neo4j database.
+    Neo4j,
 }
 
 /// A decision about a delivery, for people and for programs.
@@ -48,7 +50,7 @@ pub struct Delivered {
 
 impl DestinationKind {
     /// The mirrors, in the order in which a run delivers to them.
-    pub const MIRRORS: [Self; 2] = [Self::Postgres, Self::Delta];
+    pub const MIRRORS: [Self; 3] = [Self::Postgres, Self::Delta, Self::Neo4j];
 
     /// Returns the name in settings and in the ledger.
     pub fn name(self) -> &'static str {
@@ -56,6 +58,7 @@ impl DestinationKind {
             Self::JupiterOne => mirrors::JUPITERONE,
             Self::Postgres => mirrors::POSTGRES,
             Self::Delta => mirrors::DELTA,
+            Self::Neo4j => mirrors::NEO4J,
         }
     }
 
@@ -65,6 +68,7 @@ impl DestinationKind {
             Self::JupiterOne => settings.jupiterone.as_ref().is_some_and(|to| to.after_run),
             Self::Postgres => settings.postgres.as_ref().is_some_and(|to| to.after_run),
             Self::Delta => settings.delta.as_ref().is_some_and(|to| to.after_run),
+            Self::Neo4j => settings.neo4j.as_ref().is_some_and(|to| to.after_run),
         }
     }
 
@@ -85,7 +89,9 @@ impl DestinationKind {
                 let rules = jupiterone::rules(engine, jupiterone(engine.settings)?);
                 rules.check(tenant, request)?;
             }
-            Self::Postgres | Self::Delta => self.mirror_rules(engine)?.check(tenant, request)?,
+            Self::Postgres | Self::Delta | Self::Neo4j => {
+                self.mirror_rules(engine)?.check(tenant, request)?;
+            }
         }
         Ok(())
     }
@@ -116,7 +122,7 @@ impl DestinationKind {
                     remarks: messages::decision_remarks(&decision),
                 }
             }
-            Self::Postgres | Self::Delta => {
+            Self::Postgres | Self::Delta | Self::Neo4j => {
                 use mirror::messages;
                 let decision = self.mirror_rules(engine)?.plan(tenant, generation, request)?;
                 Preview {
@@ -158,6 +164,11 @@ impl DestinationKind {
                 let tell = |ended: &_| mirror::messages::delivery(self.name(), ended, is_quiet);
                 delivery.to(&to, tell).await
             }
+            Self::Neo4j => {
+                let to = mirrors::neo4j(engine, neo4j(engine.settings)?)?;
+                let tell = |ended: &_| mirror::messages::delivery(self.name(), ended, is_quiet);
+                delivery.to(&to, tell).await
+            }
         }
     }
 
@@ -165,6 +176,7 @@ impl DestinationKind {
     fn mirror_rules(self, engine: Engine<'_>) -> Result<mirror::MirrorRules, Failure> {
         let place = match self {
             Self::Delta => delta(engine.settings)?.settings.place(),
+            Self::Neo4j => neo4j(engine.settings)?.settings.place(),
             _ => postgres(engine.settings)?.settings.place(),
         };
         Ok(mirrors::rules(engine, self.name(), place))
@@ -217,6 +229,15 @@ fn delta(settings: &Settings) -> Result<&Delta, Failure> {
     settings.delta.as_ref().ok_or_else(|| {
         Failure::configuration(
             "there is no such destination: add `[destinations.delta]` with `folder` to the configuration",
+        )
+    })
+}
+
+fn neo4j(settings: &Settings) -> Result<&Neo4j, Failure> {
+    settings.neo4j.as_ref().ok_or_else(|| {
+        Failure::configuration(
+            "there is no such destination: add `[destinations.neo4j]` with `host`, `user` and `password` to the \
+             configuration",
         )
     })
 }

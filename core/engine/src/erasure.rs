@@ -133,8 +133,9 @@ pub fn elsewhere(engine: Engine<'_>, keys: &BTreeSet<String>) -> Vec<String> {
     let (settings, program) = (engine.settings, &engine.host.program);
     let postgres = settings.postgres.iter().map(|postgres| ("postgres", postgres.settings.place()));
     let delta = settings.delta.iter().map(|delta| ("delta", delta.settings.place()));
+    let neo4j = settings.neo4j.iter().map(|neo4j| ("neo4j", neo4j.settings.place()));
     let jupiterone = settings.jupiterone.iter().map(|_| ("jupiterone", "JupiterOne".to_owned()));
-    let places = postgres.chain(delta).chain(jupiterone).map(|(name, place)| {
+    let places = postgres.chain(delta).chain(neo4j).chain(jupiterone).map(|(name, place)| {
         format!("{place} has it still: the next run or `{program} sync {name}` removes it there")
     });
     let mut remarks: Vec<String> = places.collect();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use core_destination::mirror::{self, MirrorRules};
 use core_erasure::identifiers::may_be_erased;
+use core_http::Secret;
 use core_model::step::Step;
 use core_store::{Generation, GenerationId, LedgerHead, TenantStore};
 
@@ -13,14 +14,15 @@ use crate::erasure::personal_columns;
 use crate::failure::{Failure, FailureKind};
 use crate::run::RunState;
 use crate::run::report::StepOutcome;
-use crate::settings::{Delta, Postgres};
+use crate::settings::{Delta, Neo4j, Postgres, SharedSecretSource};
 
 pub use core_delta::NAME as DELTA;
 pub use core_jupiterone::NAME as JUPITERONE;
+pub use core_neo4j::NAME as NEO4J;
 pub use core_postgres::NAME as POSTGRES;
 
 /// The names of all mirrors.
-const MIRRORS: [&str; 2] = [POSTGRES, DELTA];
+const MIRRORS: [&str; 3] = [POSTGRES, DELTA, NEO4J];
 
 /// The names of all destinations, in the order in which a run delivers to them.
 pub fn destinations() -> impl Iterator<Item = &'static str> {
@@ -36,10 +38,7 @@ pub fn postgres(
     engine: Engine<'_>,
     postgres: &Postgres,
 ) -> Result<core_postgres::Postgres, Failure> {
-    let password = postgres.password.as_ref().map(|source| source.read("the password of Postgres"));
-    let password = password
-        .transpose()
-        .map_err(|error| Failure { kind: FailureKind::Configuration, error })?;
+    let password = read_password(postgres.password.as_ref(), "the password of Postgres")?;
     let settings = postgres.settings.clone();
     let rules = rules(engine, POSTGRES, settings.place());
     Ok(core_postgres::Postgres::new(rules, settings, password))
@@ -50,6 +49,27 @@ pub fn delta(engine: Engine<'_>, delta: &Delta) -> core_delta::Delta {
     let settings = delta.settings.clone();
     let rules = rules(engine, DELTA, settings.place());
     core_delta::Delta::new(rules, settings)
+}
+
+/// Returns Neo4j as a destination.
+///
+/// # Errors
+///
+/// The password cannot be read.
+pub fn neo4j(engine: Engine<'_>, neo4j: &Neo4j) -> Result<core_neo4j::Neo4j, Failure> {
+    let password = read_password(neo4j.password.as_ref(), "the password of Neo4j")?;
+    let settings = neo4j.settings.clone();
+    let rules = rules(engine, NEO4J, settings.place());
+    Ok(core_neo4j::Neo4j::new(rules, settings, password))
+}
+
+/// Reads the password of a database, if it has one.
+fn read_password(
+    source: Option<&SharedSecretSource>,
+    what: &str,
+) -> Result<Option<Secret>, Failure> {
+    let password = source.map(|source| source.read(what)).transpose();
+    password.map_err(|error| Failure { kind: FailureKind::Configuration, error })
 }
 
 /// Returns the rules of deliveries to a mirror.

@@ -199,7 +199,13 @@ fn recipients(settings: &Settings) -> Vec<Recipient> {
         host: "this machine".to_owned(),
         account: delta.settings.place(),
     });
-    jupiterone.chain(postgres).chain(delta).collect()
+    let neo4j = settings.neo4j.iter().map(|neo4j| Recipient {
+        name: "Neo4j",
+        region: None,
+        host: neo4j.settings.host.clone(),
+        account: format!("database {}", neo4j.settings.database),
+    });
+    jupiterone.chain(postgres).chain(delta).chain(neo4j).collect()
 }
 
 /// The region that a host of JupiterOne names.

@@ -12,6 +12,7 @@ use core_http::{ProxySettings, RetryPolicy, Secret, Trust};
 use core_ingest::partition::Pattern;
 use core_ingest::values::Tag;
 use core_jupiterone::{Destination, Extras};
+use core_neo4j::Neo4jSettings;
 use core_nexthink::{
     AuditHost, Endpoints, PollSchedule, QueryId, Region, TenantId, Timeouts, Trail,
 };
@@ -68,6 +69,8 @@ pub struct Settings {
     pub delta: Option<Delta>,
     /// A Postgres database, if generations are delivered there.
     pub postgres: Option<Postgres>,
+    /// A Neo4j database, if generations are delivered there.
+    pub neo4j: Option<Neo4j>,
     /// The retention of everything in the store.
     pub retention: Windows,
 }
@@ -197,6 +200,17 @@ pub struct JupiterOne {
 pub struct Delta {
     /// The folder, and the retention of old versions.
     pub settings: DeltaSettings,
+    /// True if every run that publishes is followed by a delivery.
+    pub after_run: bool,
+}
+
+/// A Neo4j database as a destination.
+#[derive(Debug)]
+pub struct Neo4j {
+    /// The database and the user.
+    pub settings: Neo4jSettings,
+    /// The password, if the server wants one.
+    pub password: Option<SharedSecretSource>,
     /// True if every run that publishes is followed by a delivery.
     pub after_run: bool,
 }

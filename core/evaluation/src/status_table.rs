@@ -156,6 +156,7 @@ fn not_delivered(
         (core_engine::mirrors::JUPITERONE, settings.jupiterone.as_ref().map(|to| to.after_run)),
         (core_engine::mirrors::POSTGRES, settings.postgres.as_ref().map(|to| to.after_run)),
         (core_engine::mirrors::DELTA, settings.delta.as_ref().map(|to| to.after_run)),
+        (core_engine::mirrors::NEO4J, settings.neo4j.as_ref().map(|to| to.after_run)),
     ];
     let configured = destinations.into_iter().filter_map(|(name, to)| Some((name, to?)));
     configured

@@ -3,11 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use core_destination::mirror::{MirrorScope, TableMark};
+use core_destination::mirror::{Action, Held, MirrorScope, TableMark};
 use core_store::{Generation, Table, TableKind};
 use tokio_postgres::Client;
 
-use crate::actions::{Action, Held};
 use crate::error::PostgresError;
 use crate::settings::PostgresSettings;
 use crate::sql::{DELIVERY, TYPES, create_state, quote, quote_table};

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use core_destination::mirror::{
-    MirrorDecision, MirrorRecord, MirrorReport, MirrorRules, MirrorScope, MirroredTypes,
-    tenant_name,
+    Action, MirrorDecision, MirrorRecord, MirrorReport, MirrorRules, MirrorScope, MirroredTypes,
+    Wanted, decide, tenant_name,
 };
 use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, Destination, TypeChanges};
 use core_http::Secret;
 use core_store::{DeliveryLock, Generation, Table, TableKind, TenantStore};
 
-use crate::actions::{Action, Wanted, decide};
 use crate::catalog::{Catalog, Session};
 use crate::connection::Connection;
 use crate::error::PostgresError;

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-mod actions;
 mod catalog;
 mod connection;
 mod destination;

@@ -32,6 +32,7 @@ pub const TABLES: [Table; 13] = [
     destinations::JUPITERONE,
     destinations::POSTGRES,
     destinations::DELTA,
+    destinations::NEO4J,
     privacy::MCP,
 ];
 

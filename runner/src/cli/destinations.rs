@@ -168,4 +168,6 @@ pub(crate) enum DestinationName {
     Postgres,
     /// A folder of Delta tables
     Delta,
+    /// A Neo4j database
+    Neo4j,
 }

@@ -34,6 +34,7 @@ fn kind(name: DestinationName) -> DestinationKind {
         DestinationName::JupiterOne => DestinationKind::JupiterOne,
         DestinationName::Postgres => DestinationKind::Postgres,
         DestinationName::Delta => DestinationKind::Delta,
+        DestinationName::Neo4j => DestinationKind::Neo4j,
     }
 }
 
@@ -97,6 +98,6 @@ impl Order {
 fn told(kind: DestinationKind) -> Told {
     match kind {
         DestinationKind::JupiterOne => run::DELIVERY,
-        DestinationKind::Postgres | DestinationKind::Delta => mirrors::DELIVERY,
+        mirror => mirrors::told(mirror),
     }
 }

@@ -390,6 +390,7 @@ fn p8_an_empty_table_sets_nothing_and_is_no_mistake() {
         "destinations",
         "destinations.delta",
         "destinations.jupiterone",
+        "destinations.neo4j",
         "destinations.postgres",
         "nexthink.endpoints",
         "nexthink.timeouts",
@@ -406,6 +407,7 @@ fn p8_an_empty_table_sets_nothing_and_is_no_mistake() {
         let config = parse(&text, &[]).unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
         assert!(config.audit.is_none() && config.jupiterone.is_none(), "{name}");
         assert!(config.delta.is_none() && config.postgres.is_none(), "{name}");
+        assert!(config.neo4j.is_none(), "{name}");
         assert!(!config.queries.contains_key("packages"), "{name}");
     }
     let without_store = without_account.replace("location = \"kept\"", "");

@@ -45,7 +45,7 @@ fn success(name: &str, report: &MirrorReport) -> Vec<String> {
     if report.changed_values > 0 {
         lines.push(format!(
             "{} changed, because {name} cannot hold it as it is: a character U+0000 became U+FFFD, a time out of \
-             range became null",
+             range became null, a null in a list was left out",
             count(usize::try_from(report.changed_values).unwrap_or(usize::MAX), "value")
         ));
     }

@@ -8,10 +8,11 @@ use super::{Check, Checks};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::mirrors;
-use crate::settings::{Delta, Postgres};
+use crate::settings::{Delta, Neo4j, Postgres};
 
 const POSTGRES: &str = "Postgres";
 const DELTA: &str = "Delta tables";
+const NEO4J: &str = "Neo4j";
 
 /// Checks the configured mirrors.
 pub(super) async fn check(engine: Engine<'_>, checks: &mut Checks) {
@@ -20,6 +21,9 @@ pub(super) async fn check(engine: Engine<'_>, checks: &mut Checks) {
     }
     if let Some(delta) = &engine.settings.delta {
         checks.push(check_delta(engine, delta));
+    }
+    if let Some(neo4j) = &engine.settings.neo4j {
+        checks.push(check_neo4j(engine, neo4j).await);
     }
 }
 
@@ -51,6 +55,23 @@ fn check_delta(engine: Engine<'_>, delta: &Delta) -> Check {
     match destination.probe(settings.tenant.as_str(), settings.region.as_str()) {
         Ok(()) => Check::ok(DELTA, format!("{place} can be written to")),
         Err(error) => Check::failed_with(DELTA, &DeliveryError::from(error).into()),
+    }
+}
+
+async fn check_neo4j(engine: Engine<'_>, neo4j: &Neo4j) -> Check {
+    let place = neo4j.settings.place();
+    let rules = mirrors::rules(engine, core_neo4j::NAME, place.clone());
+    if let Err(failure) = check_place(engine, &rules) {
+        return Check::failed_with(NEO4J, &failure);
+    }
+    let destination = match mirrors::neo4j(engine, neo4j) {
+        Ok(destination) => destination,
+        Err(failure) => return Check::failed_with(NEO4J, &failure),
+    };
+    let settings = engine.settings;
+    match destination.probe(settings.tenant.as_str(), settings.region.as_str()).await {
+        Ok(()) => Check::ok(NEO4J, format!("{place} accepts the login and has no other graph")),
+        Err(error) => Check::failed_with(NEO4J, &DeliveryError::from(error).into()),
     }
 }
 

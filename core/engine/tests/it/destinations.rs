@@ -9,8 +9,12 @@ use core_engine::{Cancellation, Ending, Failure, FailureKind, Progress};
 use super::deliveries;
 use super::support::{NOON, Tenant};
 
-const KINDS: [DestinationKind; 3] =
-    [DestinationKind::JupiterOne, DestinationKind::Postgres, DestinationKind::Delta];
+const KINDS: [DestinationKind; 4] = [
+    DestinationKind::JupiterOne,
+    DestinationKind::Postgres,
+    DestinationKind::Delta,
+    DestinationKind::Neo4j,
+];
 
 async fn tenant() -> Tenant {
     let mut tenant = Tenant::start("acme", 1, NOON).await;
@@ -55,9 +59,9 @@ async fn only_the_destinations_that_say_so_follow_a_run() {
     let mut tenant = tenant().await;
     tenant.settings.jupiterone = Some(deliveries::settings("http://127.0.0.1:9", "a-key"));
     let after_run = |tenant: &Tenant| KINDS.map(|kind| kind.is_after_run(&tenant.settings));
-    assert_eq!(after_run(&tenant), [true, false, true]);
+    assert_eq!(after_run(&tenant), [true, false, true, false]);
     tenant.settings.delta.as_mut().expect("it is configured").after_run = false;
-    assert_eq!(after_run(&tenant), [true, false, false]);
+    assert_eq!(after_run(&tenant), [true, false, false, false]);
     assert!(!DestinationKind::MIRRORS.contains(&DestinationKind::JupiterOne));
 }
 

@@ -8,9 +8,10 @@ use anyhow::bail;
 use core_delta::DeltaSettings;
 use core_destination::{DeliveryRequest, DeliveryResult};
 use core_engine::check::{self, Check, CheckState};
-use core_engine::settings::{Delta, Postgres, SecretSource, SharedSecretSource};
+use core_engine::settings::{Delta, Neo4j, Postgres, SecretSource, SharedSecretSource};
 use core_engine::{Cancellation, Failure, FailureKind, Progress, deliver, erasure, mirrors};
 use core_http::{Secret, Trust};
+use core_neo4j::Neo4jSettings;
 use core_postgres::{PostgresSettings, Tls};
 
 use super::support::{NOON, Tenant};
@@ -50,6 +51,19 @@ fn postgres(password: Option<SharedSecretSource>) -> Postgres {
         trust: Trust::default(),
     };
     Postgres { settings, password, after_run: true }
+}
+
+/// A Neo4j that nothing answers for.
+fn neo4j(password: Option<SharedSecretSource>) -> Neo4j {
+    let settings = Neo4jSettings {
+        host: "localhost".to_owned(),
+        port: 9,
+        database: "graph".to_owned(),
+        user: "writer".to_owned(),
+        tls: core_neo4j::Tls::Off,
+        trust: Trust::default(),
+    };
+    Neo4j { settings, password, after_run: true }
 }
 
 async fn deliver(tenant: &Tenant) -> Result<bool, Failure> {
@@ -157,6 +171,19 @@ async fn a_postgres_that_nothing_answers_for_fails_the_check_with_its_place() {
     tenant.settings.postgres = Some(postgres(None));
     let check = check_of(&tenant, "Postgres").await.expect("it is configured");
     assert_eq!(check.state, CheckState::Failed, "{}", check.detail);
+}
+
+#[tokio::test]
+async fn a_neo4j_fails_the_check_with_its_password_or_its_place() {
+    let mut tenant = tenant().await;
+    tenant.settings.neo4j = Some(neo4j(Some(Arc::new(Unreadable))));
+    let check = check_of(&tenant, "Neo4j").await.expect("it is configured");
+    assert_eq!(check.ending, core_engine::Ending::Failed(FailureKind::Configuration));
+    assert!(check.detail.contains("the password of Neo4j"), "{}", check.detail);
+    tenant.settings.neo4j = Some(neo4j(None));
+    let check = check_of(&tenant, "Neo4j").await.expect("it is configured");
+    assert_eq!(check.state, CheckState::Failed, "{}", check.detail);
+    assert!(check.detail.contains("database graph at localhost:9"), "{}", check.detail);
 }
 
 #[tokio::test]

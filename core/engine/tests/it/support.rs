@@ -203,6 +203,7 @@ pub(crate) fn settings(name: &str, simulator: &Simulator, folder: &TempDir) -> S
         jupiterone: None,
         delta: None,
         postgres: None,
+        neo4j: None,
         retention: Windows::default(),
     }
 }

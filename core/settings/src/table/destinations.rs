@@ -173,3 +173,45 @@ pub(super) const DELTA: Table = Table {
         .example("false"),
     ],
 };
+
+/// `[destinations.neo4j]`
+pub(super) const NEO4J: Table = Table {
+    path: "destinations.neo4j",
+    sentence: "Deliver every published generation to a Neo4j database",
+    is_optional: true,
+    starters: &[
+        "destinations.neo4j.host",
+        "destinations.neo4j.user",
+        "destinations.neo4j.password",
+    ],
+    settings: &[
+        text("destinations.neo4j.host", "Host of the server, version 4.4 or newer")
+            .required()
+            .example(r#""graph.example.com""#),
+        integer("destinations.neo4j.port", (1, 65_535), "TCP port", "Port of Bolt")
+            .default("7687")
+            .example("7688"),
+        text("destinations.neo4j.database", "Database of this tenant alone")
+            .default(r#""neo4j""#)
+            .example(r#""estate""#),
+        text("destinations.neo4j.user", "User that writes the graph")
+            .required()
+            .example(r#""nexthink_graph""#),
+        secret("destinations.neo4j.password", "Password of the user")
+            .otherwise("the login is without one")
+            .example(r#"{ env = "NEO4J_PASSWORD" }"#),
+        choice(
+            "destinations.neo4j.tls",
+            &["require", "off"],
+            "Encryption of the connection; `off` is for a server on this machine only",
+        )
+        .default(r#""require""#)
+        .example(r#""off""#),
+        flag(
+            "destinations.neo4j.after_run",
+            "Deliver after each run; otherwise with `sync neo4j` only",
+        )
+        .default("true")
+        .example("false"),
+    ],
+};

@@ -66,5 +66,11 @@ fn a_new_file_has_the_answers_with_their_meaning_and_shows_what_else_there_is() 
     # Deliver every published generation as Delta tables in a folder
     # [destinations.delta]
     # folder = "/srv/lake/nexthink"
+
+    # Deliver every published generation to a Neo4j database
+    # [destinations.neo4j]
+    # host = "graph.example.com"
+    # user = "nexthink_graph"
+    # password = { env = "NEO4J_PASSWORD" }
     "##);
 }

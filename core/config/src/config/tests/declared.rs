@@ -12,7 +12,8 @@ const CONTEXTS: [&str; 7] = [
     "[audit]\naccount = \"reader\"\npassword = { env = \"P\" }\nengines = [\"*\"]\n\
      [destinations.jupiterone]\naccount = \"a\"\napi_key = { env = \"K\" }\n\
      [destinations.postgres]\nhost = \"::1\"\ndatabase = \"d\"\nuser = \"u\"\n\
-     [destinations.delta]\nfolder = \"f\"\n",
+     [destinations.delta]\nfolder = \"f\"\n\
+     [destinations.neo4j]\nhost = \"::1\"\nuser = \"u\"\n",
     "[audit]\nsource = \"nql\"\ncolumns = { time = \"t\", account = \"a\", code = \"c\", message = \"m\" }\n\
      [destinations.jupiterone]\naccount = \"a\"\napi_key = { env = \"K\" }\n\
      source = \"integration-external\"\nintegration_instance_id = \"i\"\n",
@@ -22,6 +23,7 @@ const CONTEXTS: [&str; 7] = [
     "[audit]\naccount = \"reader\"\npassword = { command = [\"c\"] }\nauth = \"oauth\"\n\
      [destinations.jupiterone]\naccount = \"a\"\napi_key = { command = [\"c\"] }\n\
      [destinations.postgres]\nhost = \"::1\"\ndatabase = \"d\"\nuser = \"u\"\npassword = { command = [\"c\"] }\n\
+     [destinations.neo4j]\nhost = \"::1\"\nuser = \"u\"\npassword = { command = [\"c\"] }\n\
      [nexthink]\nclient_secret = { command = [\"c\"] }\n\
      [monitoring]\nheartbeat = { command = [\"c\"] }\n",
     "[queries]\npackages = { id = \"#all\", partition = { query = \"#some\" } }\n",
@@ -163,6 +165,7 @@ fn every_configuration_on_a_page_is_valid() {
         include_str!("../../../../../docs/lake.md"),
         include_str!("../../../../../docs/explorer.md"),
         include_str!("../../../../../docs/jupiterone.md"),
+        include_str!("../../../../../docs/neo4j.md"),
         include_str!("../../../../../docs/operations.md"),
         include_str!("../../../../../docs/postgres.md"),
         include_str!("../../../../../docs/privacy.md"),

@@ -1,26 +1,26 @@
-//! The actions of a delivery on each table, as a pure function of what the schema has and what it is to have.
+//! The action of a delivery on each type, as a pure function of its present and its wanted state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use core_destination::mirror::MirroredTypes;
+use super::MirroredTypes;
 
-/// The entry that the schema has of one of its tables.
+/// The entry that a database has of one of its types.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Held {
+pub struct Held {
     /// The mark of the rows that were delivered last.
-    pub(crate) mark: String,
+    pub mark: String,
     /// True if it has exactly those rows, and none from before.
-    pub(crate) is_exact: bool,
+    pub is_exact: bool,
     /// The types of both ends of a relationship type.
-    pub(crate) ends: Option<(String, String)>,
+    pub ends: Option<(String, String)>,
     /// True if nothing of it was removed by the last delivery.
-    pub(crate) is_partial: bool,
+    pub is_partial: bool,
 }
 
-/// The action on a table.
+/// The action on the rows of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// It is created and filled.
+pub enum Action {
+    /// The database does not have it: it is created and filled.
     Create,
     /// Its rows become those of the generation; others are removed from it if `removes` says so.
     Merge {
@@ -36,24 +36,22 @@ pub(crate) enum Action {
 }
 
 /// The actions of a delivery.
-pub(crate) struct Wanted<'a> {
-    /// The types that the schema is to have.
-    pub(crate) types: &'a MirroredTypes,
+pub struct Wanted<'a> {
+    /// The types that the database is to have.
+    pub types: &'a MirroredTypes,
     /// The types that are removed.
-    pub(crate) withheld: &'a BTreeSet<String>,
-    /// True if every table is written, whatever the schema says that it has.
-    pub(crate) is_full: bool,
+    pub withheld: &'a BTreeSet<String>,
+    /// True if every type is written, whatever its record in the database says.
+    pub is_full: bool,
     /// True if people were erased since the last delivery: then nothing stays that the generation does not have.
-    pub(crate) after_erasure: bool,
+    pub after_erasure: bool,
     /// Returns true if objects of a type go when a person or device is erased.
-    pub(crate) may_be_erased: fn(&str) -> bool,
+    pub may_be_erased: fn(&str) -> bool,
 }
 
-/// Decides what happens to each table that the schema has or is to have, by name.
-pub(crate) fn decide(
-    held: &BTreeMap<String, Held>,
-    wanted: &Wanted<'_>,
-) -> BTreeMap<String, Action> {
+/// Decides the action on each type of the database and of the delivery, by name.
+#[must_use]
+pub fn decide(held: &BTreeMap<String, Held>, wanted: &Wanted<'_>) -> BTreeMap<String, Action> {
     let mut actions = BTreeMap::new();
     for (name, table) in wanted.types {
         let removes = wanted.after_erasure || !table.is_partial;
@@ -80,8 +78,7 @@ pub(crate) fn decide(
 
 #[cfg(test)]
 mod tests {
-    use core_destination::mirror::MirroredType;
-
+    use super::super::MirroredType;
     use super::*;
 
     fn action(
