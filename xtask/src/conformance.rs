@@ -33,7 +33,7 @@ pub(crate) enum Judge {
     Delta,
     /// A real Postgres server takes generations, and readers look on.
     Postgres,
-    /// ArcadeDB takes generations over Bolt, and Neo4j's own driver looks on.
+    /// `ArcadeDB` takes generations over Bolt, and Neo4j's own driver looks on.
     Neo4j,
     /// moto and, if npm can install it, Azurite take a store and give it back.
     Bucket,

@@ -19,7 +19,7 @@ pub const DEFAULT_FILE: &str = "nexthink-graph.toml";
 pub const VARIABLE_PREFIX: &str = "NEXTHINK_GRAPH__";
 
 /// The tables of a tenant's file, in the order of the reference.
-pub const TABLES: [Table; 13] = [
+pub const TABLES: [Table; 14] = [
     nexthink::ACCOUNT,
     nexthink::NEXTHINK,
     queries::QUERIES,

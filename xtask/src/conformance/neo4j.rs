@@ -1,4 +1,4 @@
-//! A server that speaks Bolt for tests: an ArcadeDB from PyPI, which brings a Java of its own, in a folder of ours and
+//! A server that speaks Bolt for tests: an `ArcadeDB` from `PyPI`, which brings a Java of its own, in a folder of ours and
 //! on free ports of this machine, gone with its value.
 
 use std::fs;
