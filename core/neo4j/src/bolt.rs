@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use crate::packstream::{Malformed, Reader, TimeForm, write, write_structure};
 use crate::value::{Value, map};
 
-/// What every connection begins with, and the versions that are offered, the best first: each as a gap that says how
+/// The beginning of every connection, with the versions that are offered, the best first: each as a gap that says how
 /// many minor versions below are fine too, the minor and the major version.
 const HANDSHAKE: [u8; 20] =
     [0x60, 0x60, 0xb0, 0x17, 0, 4, 4, 5, 0, 0, 4, 4, 0, 0, 0, 0, 0, 0, 0, 0];

@@ -1,4 +1,4 @@
-//! What a database says about itself: whose graph it has, which generation, and of which types.
+//! The record that a database has of itself: its tenant, its generation and its types.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -55,7 +55,7 @@ fn relationship_key(from: &str, class: &str, to: &str) -> String {
 /// Encodes batches of rows of one type.
 pub(crate) struct RowEncoder<'a> {
     shape: &'a Shape,
-    /// What decides beside the values how a row is shown.
+    /// Everything beside the values that decides how a row is shown.
     form: Vec<u8>,
     /// The number of values that Neo4j cannot hold as they are.
     pub(crate) changed_values: u64,

@@ -122,7 +122,7 @@ fn short_hash(key: &str) -> u64 {
     u64::from_le_bytes(*first)
 }
 
-/// What a panic says stays unsaid, since it may show a cell.
+/// The error of a panic. Its message stays unsaid, since it may show a cell.
 fn defect(_: tokio::task::JoinError) -> DeliveryError {
     DeliveryError::Local(anyhow::anyhow!(
         "the program has a defect and stopped; please report this"

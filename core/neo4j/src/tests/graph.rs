@@ -31,7 +31,7 @@ pub(super) struct State {
     pub(super) is_whole: bool,
 }
 
-/// What is there.
+/// The content of the database.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Graph {
     pub(super) state: Option<State>,
