@@ -156,14 +156,18 @@ impl Delivery {
         let text = |value: &Value| value.as_str().expect("it is a text").to_owned();
         for (name, is_edge) in self.types() {
             if is_edge {
-                let query =
-                    format!("MATCH (a)-[r:{}]->(b) RETURN a._key, b._key", name.to_uppercase());
+                let query = format!(
+                    "MATCH (a)-[r:{}]->(b) RETURN a._key AS f, b._key AS t",
+                    name.to_uppercase()
+                );
                 let edges = self.rows(&query).into_iter();
                 let edges = edges.map(|row| (name.clone(), [text(&row[0]), text(&row[1])]));
                 graph.relationships.extend(edges);
             } else {
                 let id = if name == "nexthink_account" { "_key" } else { "id" };
-                for row in self.rows(&format!("MATCH (n:{name}) RETURN n._key, n.{id}")) {
+                for row in
+                    self.rows(&format!("MATCH (n:{name}) RETURN n._key AS key, n.{id} AS id"))
+                {
                     graph.entities.insert(text(&row[0]), (name.clone(), text(&row[1])));
                 }
             }
