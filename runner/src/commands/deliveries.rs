@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::mirrors;
 use super::opened::Opened;
-use super::run::{self, Told, interruptible};
+use super::run::{self, interruptible};
 use crate::cli::{DestinationName, Global, PurgeArguments, ReportFormat, SyncArguments};
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
@@ -81,7 +81,9 @@ impl Order {
         let (stop, progress) = (Cancellation::default(), Progress::new(global.quiet));
         let observer = progress.observer();
         let delivering = kind.deliver(engine(&config), request, global.quiet, &observer, &stop);
-        let delivered = interruptible(delivering, &stop, told(*kind)).await;
+        let is_mirror = DestinationKind::MIRRORS.contains(kind);
+        let told = if is_mirror { mirrors::DELIVERY } else { run::DELIVERY };
+        let delivered = interruptible(delivering, &stop, told).await;
         progress.finish();
         let mut delivered = delivered?;
         let exit = Exit::from(delivered.ending);
@@ -91,13 +93,5 @@ impl Order {
         }
         output::notes(&delivered.remarks);
         Ok(exit)
-    }
-}
-
-/// The sentences about a delivery that a signal ended.
-fn told(kind: DestinationKind) -> Told {
-    match kind {
-        DestinationKind::JupiterOne => run::DELIVERY,
-        mirror => mirrors::told(mirror),
     }
 }

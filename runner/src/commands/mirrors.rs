@@ -13,16 +13,11 @@ use crate::output;
 use crate::progress::Progress;
 use crate::system;
 
-/// The sentences about a delivery to a mirror that a signal ended.
-pub(super) fn told(mirror: DestinationKind) -> Told {
-    let cut_off = "the next delivery looks at what the destination has";
-    // Only Neo4j gets a delivery in several transactions.
-    let ended = match mirror {
-        DestinationKind::Neo4j => "what was written stays; the next delivery goes on",
-        _ => "the destination is as it was before; the next delivery delivers",
-    };
-    Told { ended, cut_off }
-}
+/// The sentences about a delivery to a mirror that a signal ended. Neo4j keeps what it got; the others are as before.
+pub(super) const DELIVERY: Told = Told {
+    ended: "the next delivery goes on with what the destination has",
+    cut_off: "the next delivery looks at what the destination has",
+};
 
 /// The deliveries after a run.
 #[derive(Default)]
@@ -48,7 +43,7 @@ pub(super) async fn deliver_after_run(
         let progress = Progress::new(quiet);
         let observer = progress.observer();
         let delivering = mirror.deliver(engine(config), &request, quiet, &observer, stop);
-        let delivered = interruptible(delivering, stop, told(mirror)).await;
+        let delivered = interruptible(delivering, stop, DELIVERY).await;
         progress.finish();
         // The generation is published whatever comes of this: schedulers must not take it for deferred or wrongly
         // configured.
