@@ -91,4 +91,24 @@ mod tests {
         let refused = refused.expect_err("it is not encrypted");
         assert!(!refused.contains("canary"), "{refused}");
     }
+
+    #[tokio::test]
+    async fn a_redirect_is_no_success_and_is_not_followed() {
+        let moved = service("302 Found").await;
+        assert_eq!(send_to(moved).await, Err("it answers with HTTP 302".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_read_is_the_reason() {
+        #[derive(Debug)]
+        struct Missing;
+        impl SecretSource for Missing {
+            fn read(&self, what: &str) -> anyhow::Result<Secret> {
+                anyhow::bail!("cannot read {what}: the variable is not set")
+            }
+        }
+        let sent = send_heartbeat(&Missing, &Trust::default(), None).await;
+        let failed = sent.expect_err("there is no address").to_string();
+        assert_eq!(failed, "cannot read the address of the heartbeat: the variable is not set");
+    }
 }
