@@ -18,7 +18,6 @@ mod init;
 mod jupiterone;
 mod man;
 mod mcp;
-mod mirrors;
 mod notify;
 mod opened;
 mod privacy;
@@ -34,9 +33,9 @@ mod status;
 mod store;
 mod support_bundle;
 
+use core_cli::{Cli, Command, ExportCommand, Global, ReportFormat, RunArguments, StoreCommand};
 use core_store::TenantStore;
 
-use crate::cli::{Cli, Command, ExportCommand, Global, ReportFormat, RunArguments, StoreCommand};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::{pager, system, working_copy};

@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use core_config::Environment;
+use core_cli::Cli;
+use core_config::{ChosenTenant, Environment};
 pub(crate) use core_config::{
-    ChosenTenant, Config, Fleet, Loaded, Paths, SecretReference, Source, Variable, invalid,
-    kill_secret_commands, query_names,
+    Config, Fleet, Loaded, Paths, SecretReference, Source, Variable, invalid, kill_secret_commands,
+    query_names,
 };
 
 use core_store::{Location, Watch};
@@ -26,9 +27,10 @@ pub(crate) const ENVIRONMENT: Environment = Environment {
 /// all its parts read the same configuration.
 static CHOSEN: OnceLock<ChosenTenant> = OnceLock::new();
 
-/// Chooses the tenant that this process works for.
-pub(crate) fn choose_tenant(chosen: Option<ChosenTenant>) {
-    if let Some(chosen) = chosen {
+/// Chooses the tenant that this process works for, if the command line names one.
+pub(crate) fn choose_tenant(cli: &Cli) {
+    if let Some(name) = cli.chosen_tenant() {
+        let chosen = ChosenTenant { name: name.to_owned(), may_differ: cli.names_its_tenant() };
         // It is chosen once, when the program starts.
         let _ = CHOSEN.set(chosen);
     }

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(unused_crate_dependencies)]
 
-mod cli;
 mod commands;
 mod config;
 mod exit;
@@ -16,6 +15,7 @@ mod steps;
 mod system;
 mod telemetry;
 mod threads;
+mod typed;
 mod working_copy;
 
 // Its own tests, too, run with one step more than the program has.
@@ -23,15 +23,15 @@ mod working_copy;
 use step_rehearsal as _;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser as _;
+use core_cli::Cli;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::Cli;
-use crate::exit::{Exit, Failure};
+use crate::exit::{EXIT_CODES, Exit, Failure};
 
 /// The threads that a query is computed on, at most.
 const MAX_QUERY_THREADS: usize = 8;
@@ -48,15 +48,17 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 /// The whole program, from the command line to the exit code.
 pub fn main() -> ExitCode {
     // Errors of the command line are told in the format that it asks for, too.
-    let wants_json = cli::asks_for_json(std::env::args_os());
-    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error, wants_json));
+    let wants_json = core_cli::asks_for_json(std::env::args_os());
+    let cli = core_cli::parse(std::env::args_os(), EXIT_CODES);
+    let cli = cli.unwrap_or_else(|error| refuse(&error, wants_json));
     system::protect_process();
     output::hide_panics();
     telemetry::start(&cli.global);
     output::set_terminal_columns(cli.worker_columns);
-    config::choose_tenant(cli.chosen_tenant());
-    system::set_own_options(&cli.own_options());
-    match cli.worker_memory_bytes() {
+    config::choose_tenant(&cli);
+    let in_environment = system::variable("NEXTHINK_GRAPH_CONFIG").map(PathBuf::from);
+    system::set_own_options(&cli.own_options(in_environment.as_deref()));
+    match cli.worker_memory_bytes(commands::RULES_MEMORY_BYTES) {
         Some(memory_bytes) => work(cli, memory_bytes, wants_json),
         None => run(cli, threads::start_runtime(), wants_json),
     }
@@ -122,7 +124,7 @@ fn fail(failure: &Failure, wants_json: bool) -> ExitCode {
 }
 
 /// Ends the program for a command line that cannot be used, or that asks for help.
-fn refuse(error: &clap::Error, wants_json: bool) -> ! {
+fn refuse(error: &core_cli::Error, wants_json: bool) -> ! {
     if wants_json && error.use_stderr() {
         let text = error.render().to_string();
         let line = text.lines().next().unwrap_or_default();

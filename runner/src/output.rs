@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use core_operations::Messages;
-use core_terminal::{escape_for_terminal, escape_in_json};
+use core_terminal::{EscapingWriter, escape_for_terminal, escape_result, wants_colors};
 use indicatif::MultiProgress;
 
 use crate::{system, threads};
@@ -26,7 +26,7 @@ static HAS_ERROR: AtomicBool = AtomicBool::new(false);
 
 /// Prints a result. What would steer a terminal is escaped as in JSON, where that changes no value.
 pub(crate) fn result(text: &str) {
-    let text = &escaped(text);
+    let text = &escape_result(text);
     let mut out = Results;
     // A closed pipe is the reader's choice, and there is nowhere to report another failure to.
     let _ = out
@@ -56,19 +56,6 @@ pub(crate) fn notes(lines: &[String]) {
 pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
     result(&serde_json::to_string_pretty(value)?);
     Ok(())
-}
-
-/// Line ends, those of CSV too (RFC 4180), and tabs stay: they are the result's own, since texts of others have
-/// theirs escaped.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for piece in text.split_inclusive(['\n', '\t']) {
-        let content = piece.strip_suffix("\r\n").unwrap_or(piece);
-        let content = content.trim_end_matches(['\n', '\t']);
-        escaped.push_str(&escape_in_json(content));
-        escaped.push_str(&piece[content.len()..]);
-    }
-    escaped
 }
 
 /// Tells the user something that is no result. Control characters are shown, not obeyed.
@@ -193,11 +180,7 @@ pub(crate) fn terminal_columns() -> Option<usize> {
 pub(crate) fn has_colors() -> bool {
     let variable = |name| system::variable(name).unwrap_or_default();
     let (off, on) = (variable("NO_COLOR"), variable("CLICOLOR_FORCE"));
-    colors(&off, &on, is_terminal() && variable("TERM") != "dumb")
-}
-
-fn colors(no_color: &str, force: &str, is_capable: bool) -> bool {
-    no_color.is_empty() && (!matches!(force, "" | "0") || is_capable)
+    wants_colors(&off, &on, is_terminal() && variable("TERM") != "dumb")
 }
 
 /// Returns whether standard error is a terminal.
@@ -213,41 +196,7 @@ pub(crate) fn writer() -> impl io::Write + Send {
 /// A writer of results in which whatever would steer a terminal is escaped, as [`result`] does. What is written must be
 /// text, and is printed in whole lines; flush it at its end.
 pub(crate) fn escaping_writer() -> impl io::Write {
-    EscapingWriter { out: Results, held: Vec::new() }
-}
-
-/// The bytes that an [`EscapingWriter`] holds before it prints the lines among them.
-const HELD_BYTES: usize = 64 * 1024;
-
-struct EscapingWriter<Out> {
-    out: Out,
-    held: Vec<u8>,
-}
-
-impl<Out: Write> EscapingWriter<Out> {
-    /// Prints the first bytes that are held. A closed pipe is the reader's choice.
-    fn print(&mut self, bytes: usize) {
-        let text = String::from_utf8_lossy(&self.held[..bytes]);
-        let _ = self.out.write_all(escaped(&text).as_bytes());
-        self.held.drain(..bytes);
-    }
-}
-
-impl<Out: Write> Write for EscapingWriter<Out> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.held.extend_from_slice(bytes);
-        if self.held.len() >= HELD_BYTES
-            && let Some(end) = self.held.iter().rposition(|byte| *byte == b'\n')
-        {
-            self.print(end + 1);
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.print(self.held.len());
-        self.out.flush()
-    }
+    EscapingWriter::new(Results)
 }
 
 /// Standard output, which remembers that something was written.
@@ -261,54 +210,5 @@ impl Write for Results {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stdout().lock().flush()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn line_ends_of_csv_stay_and_what_would_steer_a_terminal_is_escaped() {
-        for (text, expected) in [
-            ("a,b\r\n1,2\r\n", "a,b\r\n1,2\r\n"),
-            ("a\n\tb\n\n", "a\n\tb\n\n"),
-            ("a\rb\r", "a\\u000db\\u000d"),
-            ("a\r\r\n", "a\\u000d\r\n"),
-            ("\u{1b}[2J", "\\u001b[2J"),
-        ] {
-            assert_eq!(escaped(text), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_written_piece_by_piece_is_escaped_as_a_whole_would_be() {
-        let line = "é\u{1b}[2J\r\n\tx\u{202e}\n".repeat(HELD_BYTES / 8);
-        for size in [1, 7, 4096, HELD_BYTES + 1] {
-            let mut writer = EscapingWriter { out: Vec::new(), held: Vec::new() };
-            for piece in line.as_bytes().chunks(size) {
-                writer.write_all(piece).expect("it takes all");
-                assert!(writer.held.len() <= HELD_BYTES + size, "{size}");
-            }
-            writer.flush().expect("it takes all");
-            assert!(writer.out == escaped(&line).as_bytes(), "{size}");
-        }
-    }
-
-    #[test]
-    fn colours_are_forbidden_then_forced_then_a_matter_of_the_terminal() {
-        for (no_color, force, is_capable, expected) in [
-            ("", "", true, true),
-            ("", "", false, false),
-            ("", "1", false, true),
-            ("", "0", false, false),
-            ("", "0", true, true),
-            ("1", "", true, false),
-            ("1", "1", true, false),
-            ("0", "", true, false),
-        ] {
-            let colored = colors(no_color, force, is_capable);
-            assert_eq!(colored, expected, "NO_COLOR={no_color} CLICOLOR_FORCE={force}");
-        }
     }
 }

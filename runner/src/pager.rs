@@ -3,28 +3,15 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
 
-use crate::cli::{AnswerFormat, AnswerOutput};
+use core_cli::AnswerOutput;
+
 use crate::{output, system};
 
-/// The pager if `PAGER` names none: it ends by itself with a text that fits, and leaves the text on the
-/// screen.
-const DEFAULT: &str = "less -FRX";
-
-/// Returns the pager for an answer. None if it goes elsewhere than to a terminal, is not for people, or if the
-/// user wants no pager: `--no-pager`, or `PAGER` is empty or `cat`.
+/// Returns the pager for an answer, if it is to be read with one.
 pub(crate) fn for_answer(output: &AnswerOutput) -> Option<String> {
     let is_read = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let is_table = output.output == AnswerFormat::Table && output.out.is_none();
-    let is_dumb = system::variable("TERM").is_some_and(|terminal| terminal == "dumb");
-    if !is_read || !is_table || is_dumb || output.no_pager {
-        return None;
-    }
-    chosen(system::variable("PAGER").as_deref())
-}
-
-fn chosen(pager: Option<&str>) -> Option<String> {
-    let pager = pager.unwrap_or(DEFAULT).trim();
-    (!matches!(pager, "" | "cat")).then(|| pager.to_owned())
+    let variable = system::variable;
+    output.pager(is_read, variable("PAGER").as_deref(), variable("TERM").as_deref())
 }
 
 /// Prints a text that is ready for the terminal, through the pager if it is longer than the terminal. Waits for
@@ -61,18 +48,6 @@ fn page(pager: &str, text: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_pager_is_the_users_or_less_or_none() {
-        for (variable, expected) in [
-            (None, Some("less -FRX")),
-            (Some(""), None),
-            (Some("cat"), None),
-            (Some("more -s"), Some("more -s")),
-        ] {
-            assert_eq!(chosen(variable).as_deref(), expected, "{variable:?}");
-        }
-    }
 
     #[test]
     fn a_pager_that_is_not_there_is_an_error_and_one_that_reads_nothing_is_not() {

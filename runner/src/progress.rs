@@ -1,14 +1,15 @@
 //! The progress of a run: bars on a terminal, one line for each change of state elsewhere, nothing
 //! with `--quiet`.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use core_engine::ProgressEvent;
 use core_engine::run::report::StepReport;
+use core_engine::whole_run::{Part, Watcher};
+use core_engine::{ProgressEvent, export_text};
 use core_nexthink::ExportEvent;
-use core_terminal::bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output;
@@ -58,22 +59,11 @@ impl Progress {
 
     /// An export has gone on.
     fn export(&self, step: &'static str, event: &ExportEvent) {
-        let message = match event {
-            ExportEvent::Started { .. } => "export started".to_owned(),
-            ExportEvent::Resumed { .. } => "export of an earlier run taken up".to_owned(),
-            ExportEvent::StateChanged { state, .. } => format!("export {state}"),
-            ExportEvent::Downloaded { bytes: size } => format!("downloaded {}", bytes(*size)),
-            ExportEvent::Downloading { bytes: size, total } => {
-                // A line for each chunk would be thousands.
-                if let Progress::Bars(bars) = self {
-                    let total =
-                        total.map_or(String::new(), |total| format!(" of {}", bytes(total)));
-                    bars.bar(step).set_message(format!("downloading {}{total}", bytes(*size)));
-                }
-                return;
-            }
-        };
-        self.tell(step, &message);
+        // A line for each chunk would be thousands.
+        let is_chunk = matches!(event, ExportEvent::Downloading { .. });
+        if !is_chunk || matches!(self, Progress::Bars(_)) {
+            self.tell(step, &export_text(event));
+        }
     }
 
     /// The rows of a step are being applied.
@@ -85,10 +75,7 @@ impl Progress {
 
     /// A step has ended.
     fn applied(&self, report: &StepReport) {
-        let message = match &report.reason {
-            Some(reason) => format!("{}: {reason}", report.outcome),
-            None => format!("{}: {} rows", report.outcome, report.rows.read),
-        };
+        let message = report.progress_text();
         match self {
             Progress::Bars(bars) => bars.bar(report.id).finish_with_message(message),
             _ => self.tell(report.id, &message),
@@ -114,6 +101,37 @@ impl Progress {
             Progress::Lines => output::note(&format!("{step}: {message}")),
             Progress::Bars(bars) => bars.bar(step).set_message(message.to_owned()),
         }
+    }
+}
+
+/// Shows a run and its deliveries, one after the other.
+pub(crate) struct Watching {
+    is_quiet: bool,
+    /// The progress of the present part.
+    current: RefCell<Progress>,
+}
+
+impl Watching {
+    /// Shows nothing yet.
+    pub(crate) fn new(is_quiet: bool) -> Self {
+        Self { is_quiet, current: RefCell::new(Progress::Quiet) }
+    }
+}
+
+impl Watcher for Watching {
+    fn note(&self, text: &str) {
+        output::note(text);
+    }
+
+    fn begin(&self, _: Part) -> core_engine::Progress {
+        let progress = Progress::new(self.is_quiet);
+        let observer = progress.observer();
+        self.current.replace(progress);
+        observer
+    }
+
+    fn end(&self, _: Part) {
+        self.current.replace(Progress::Quiet).finish();
     }
 }
 

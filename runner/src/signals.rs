@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use core_engine::interruption::Signals;
 use core_engine::{Cancellation, StopReason};
 use tokio::task::JoinHandle;
 
@@ -52,6 +53,21 @@ impl StopOnSignal {
 impl Drop for StopOnSignal {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// The signals to this process, for work of the engine.
+pub(crate) struct ProcessSignals;
+
+impl Signals for ProcessSignals {
+    type Guard = StopOnSignal;
+
+    fn next(&self) -> impl Future<Output = StopReason> {
+        signal()
+    }
+
+    fn guard(&self, stop: &Cancellation, grace: Duration, cut_off: &'static str) -> StopOnSignal {
+        StopOnSignal::start(stop, grace, cut_off)
     }
 }
 

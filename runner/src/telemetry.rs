@@ -6,6 +6,7 @@ pub(crate) mod collector;
 
 use std::{fmt, io};
 
+use core_cli::{Global, LogFormat};
 use core_terminal::escape_for_terminal;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -14,7 +15,6 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::cli::{Global, LogFormat};
 use crate::output;
 
 /// One line of the log, printed as a whole when it is complete, so that it does not tear the progress
@@ -40,11 +40,12 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 34] = [
+const OWN_CRATES: [&str; 35] = [
     "runner",
     "core_assistant",
     "core_audit",
     "core_bucket",
+    "core_cli",
     "core_clock",
     "core_config",
     "core_delta",

@@ -1,12 +1,11 @@
 //! The working copy of a store in a bucket: made what the bucket has before a command, and published after it. A command
 //! knows only the folder in which it works.
 
-use clap::{ArgMatches, CommandFactory as _};
 use core_bucket::OpenedCopy;
+use core_cli::{Cli, Command};
 use core_config::working_copy::{self, Access};
 use core_engine::Failure;
 
-use crate::cli::{Cli, Command};
 use crate::config::{self, ENVIRONMENT};
 use crate::host::host;
 use crate::system;
@@ -18,9 +17,7 @@ pub(crate) async fn open(cli: &Cli) -> Result<Option<OpenedCopy>, Failure> {
     if cli.worker || starts_others {
         return Ok(None);
     }
-    let matches = Cli::command().get_matches();
-    let levels = std::iter::successors(Some(&matches), |level| Some(level.subcommand()?.1));
-    let access = Access::of(&levels.filter_map(ArgMatches::subcommand_name).collect::<Vec<_>>());
+    let access = Access::of(&cli.words.iter().map(String::as_str).collect::<Vec<_>>());
     let random = system::random_numbers().map_err(anyhow::Error::new)?;
     let opened = working_copy::open(&source, access, host(), random, ENVIRONMENT).await?;
     if let Some(OpenedCopy::Writing(session)) = &opened {

@@ -81,6 +81,26 @@ pub struct CopyReport {
 }
 
 impl CopyReport {
+    /// The files that are stored, sent and removed, with their number and size in bytes.
+    pub fn counts(&self) -> [(&'static str, usize, Option<u64>); 3] {
+        [
+            ("stored", self.files, Some(self.bytes)),
+            ("sent", self.sent_files, Some(self.sent_bytes)),
+            ("removed", self.removed, None),
+        ]
+    }
+
+    /// Says in a sentence what the target has now, or would have.
+    pub fn text(&self, request: &CopyRequest<'_>) -> String {
+        let (tenant, to) = (request.tenant, request.to);
+        let published = self.current.as_ref().map_or_else(String::new, ToString::to_string);
+        if request.is_dry_run {
+            format!("nothing was copied: this is what a copy of tenant {tenant} to {to} would do")
+        } else {
+            format!("{to} has tenant {tenant} with generation {published} and all before it")
+        }
+    }
+
     /// The report and the request as one JSON object.
     pub fn to_json(&self, request: &CopyRequest<'_>) -> serde_json::Value {
         serde_json::json!({

@@ -2,15 +2,18 @@
 
 mod audit;
 mod config;
+pub mod demo;
 mod destinations;
 mod environment;
 pub mod first_file;
 mod fleet;
 mod instance;
 mod mcp;
+pub mod new_file;
 mod paths;
 mod privacy;
 mod queries;
+pub mod questionnaire;
 mod record;
 mod retention;
 mod schedule;

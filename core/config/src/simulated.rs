@@ -1,6 +1,11 @@
 //! Configurations for a simulated tenant, and for a simulated JupiterOne beside it.
 
+use std::path::{Path, PathBuf};
+
+use core_engine::Failure;
 use core_settings::toml_text;
+
+use crate::new_file;
 
 /// The name of the simulated tenant, and of the account of the simulated JupiterOne.
 pub const TENANT: &str = "demo";
@@ -80,6 +85,45 @@ location = {store}
     }
 }
 
+/// The files of a configuration for what is simulated: the configuration, and its secret beside it.
+#[derive(Debug)]
+pub struct ConfigurationFiles {
+    configuration: PathBuf,
+    secret: PathBuf,
+}
+
+impl ConfigurationFiles {
+    /// The files of a configuration at this path.
+    pub fn new(configuration: &Path) -> Self {
+        let mut secret = configuration.as_os_str().to_owned();
+        secret.push(".secret");
+        Self { configuration: configuration.to_owned(), secret: secret.into() }
+    }
+
+    /// Refuses to replace a file.
+    ///
+    /// # Errors
+    ///
+    /// One of them is there, and `force` is false.
+    pub fn check_free(&self, force: bool) -> Result<(), Failure> {
+        [&self.configuration, &self.secret]
+            .into_iter()
+            .try_for_each(|path| new_file::check_free(path, force))
+    }
+
+    /// Writes both, the secret first, so that no configuration is there without it.
+    ///
+    /// # Errors
+    ///
+    /// One of them is there already, or cannot be written.
+    pub fn write(&self, hosts: SimulatedHosts<'_>, force: bool) -> Result<(), Failure> {
+        let secret_file = self.secret.file_name().unwrap_or_default().to_string_lossy();
+        let text = hosts.whole_configuration("simulated-store", &secret_file);
+        new_file::write(&self.secret, CLIENT_SECRET, force)?;
+        new_file::write(&self.configuration, &text, force)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -121,5 +165,24 @@ mod tests {
         let both = parsed(&hosts.whole_configuration("store", "demo.secret"));
         let jupiterone = both.jupiterone.as_ref().expect("it is simulated");
         assert!(!jupiterone.after_run, "a run delivers only if the user wants it");
+    }
+
+    #[test]
+    fn the_files_are_valid_together_and_replace_nothing_unasked() {
+        let folder = tempfile::TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("demo.toml");
+        let files = ConfigurationFiles::new(&path);
+        let write = |force| files.write(HOSTS, force).map_err(|failure| failure.error.to_string());
+        files.check_free(false).map_err(|failure| failure.error).expect("both are free");
+        write(false).expect("there is room");
+        let text = std::fs::read_to_string(&path).expect("it is there");
+        assert_eq!(parsed(&text).tenant.as_str(), TENANT);
+        let secret = std::fs::read_to_string(folder.path().join("demo.toml.secret"));
+        assert_eq!(secret.expect("it is there"), CLIENT_SECRET);
+        core_files::remove_file_if_present(&path).expect("it is ours");
+        let refused = files.check_free(false).expect_err("the secret is there").error.to_string();
+        assert!(refused.contains("demo.toml.secret exists already"), "{refused}");
+        assert!(write(false).is_err() && !path.exists(), "there is no configuration without it");
+        write(true).expect("there is room");
     }
 }

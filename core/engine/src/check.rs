@@ -16,6 +16,7 @@ use serde::Serialize;
 pub use self::audit::require_audit;
 use crate::engine::Engine;
 use crate::failure::{Ending, Failure, FailureKind};
+use crate::host::Host;
 use crate::processing;
 use core_terminal::{count, escape_for_terminal};
 
@@ -48,6 +49,17 @@ pub enum CheckState {
     Failed,
     /// It was not checked, since an earlier check failed or something is absent.
     Skipped,
+}
+
+/// A check for programs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckObject<'a> {
+    name: &'a str,
+    state: CheckState,
+    detail: &'a str,
+    /// The exit code of a run if this is the first check that failed.
+    exit_code: u8,
 }
 
 /// Checks everything that the settings name. `warnings` are those from reading the settings.
@@ -116,6 +128,17 @@ impl Checks {
             format!("{state}  {:<width$}  {detail}", check.name)
         });
         lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Returns the checks for programs, with the exit codes of a host.
+    pub fn objects(&self, host: &Host) -> Vec<CheckObject<'_>> {
+        let objects = self.0.iter().map(|check| CheckObject {
+            name: &check.name,
+            state: check.state,
+            detail: &check.detail,
+            exit_code: (host.exit_code)(check.ending),
+        });
+        objects.collect()
     }
 
     fn push(&mut self, check: Check) {
@@ -193,6 +216,23 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::host;
+
+    #[test]
+    fn programs_get_each_check_with_the_code_that_a_run_would_end_with() {
+        let checks =
+            Checks(vec![Check::ok("a", "it is"), Check::failed("b", FailureKind::Locked, "no")]);
+        let host =
+            Host { exit_code: |ending| if ending == Ending::Complete { 0 } else { 9 }, ..host() };
+        let objects = serde_json::to_value(checks.objects(&host)).expect("it is JSON");
+        assert_eq!(
+            objects,
+            serde_json::json!([
+                { "name": "a", "state": "ok", "detail": "it is", "exitCode": 0 },
+                { "name": "b", "state": "failed", "detail": "no", "exitCode": 9 },
+            ])
+        );
+    }
 
     #[test]
     fn the_first_failed_check_decides_how_a_run_would_end() {

@@ -1,5 +1,7 @@
 //! Removes everything that is stored of a tenant, with a certificate.
 
+mod removal;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use core_files::{remove_file_if_present, remove_leftovers};
 use core_store::{Destruction, FileCount, LedgerHead, Store, TenantStore};
 use serde::{Deserialize, Serialize};
 
+pub use self::removal::{Found, Preview, Removal, find, finish_begun};
 use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 use crate::host::Host;
@@ -39,6 +42,26 @@ pub struct Certificate {
     pub remaining: Vec<String>,
     /// The last entry of the tenant's ledger, which is removed too. It identifies an exported copy of that ledger.
     pub ledger: LedgerHead,
+}
+
+impl Certificate {
+    /// Says in a sentence what is removed.
+    pub fn text(&self) -> String {
+        let files: u64 = self.files.values().map(|count| count.files).sum();
+        format!(
+            "destruction {}: {files} files of tenant {} and {} copies of its suppression list are removed",
+            self.id, self.tenant, self.copies_removed
+        )
+    }
+
+    /// Says what stays elsewhere, a line each, and what would bring the tenant back.
+    pub fn remarks(&self, program: &str) -> Vec<String> {
+        let back = format!(
+            "the next `{program} run` would fetch the tenant again, people who were erased included: remove its \
+             configuration too"
+        );
+        removal::not_removed(&self.remaining).chain([back]).collect()
+    }
 }
 
 /// Returns a tenant, if anything is stored of it.

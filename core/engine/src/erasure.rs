@@ -7,6 +7,7 @@
 
 mod findings;
 mod recleansing;
+mod stoppable;
 mod unfinished;
 
 use std::collections::BTreeSet;
@@ -25,12 +26,13 @@ use core_privacy::suppression::{Erasure, SuppressionList, Suppressions};
 use core_store::{DamagedGeneration, RunLock, Table, TenantStore};
 
 pub use self::recleansing::{Recleansing, cleanse_what_came_back, remove_damaged_and_cleanse};
+pub use self::stoppable::stoppable;
 pub use self::unfinished::is_any as is_any_unfinished;
 use crate::engine::Engine;
 use crate::failure::{Failure, FailureKind};
 use crate::host::Host;
 use crate::ledger::{self, Event};
-use crate::privacy::{all_suppressions, erased_people, reusable_from, tenant_name};
+use crate::privacy::{all_suppressions, erased_people, load_keys, reusable_from, tenant_name};
 use crate::{audit, run};
 
 /// A request to erase a person or device.
@@ -147,23 +149,6 @@ pub fn elsewhere(engine: Engine<'_>, keys: &BTreeSet<String>) -> Vec<String> {
         remarks.extend(keys.iter().cloned());
     }
     remarks
-}
-
-/// Returns a sentence about the state of an erasure that a signal has interrupted.
-///
-/// # Errors
-///
-/// The store cannot be read.
-pub fn stopped_text(engine: Engine<'_>, lock: &RunLock) -> Result<String, Failure> {
-    Ok(if is_any_unfinished(engine, lock)? {
-        format!(
-            "the erasure is not finished: the next run finishes it before it reads anything, and so does \
-             `{} privacy suppression apply`",
-            engine.host.program
-        )
-    } else {
-        "nothing was erased".to_owned()
-    })
 }
 
 fn identifiers(subject: &Subject) -> impl Iterator<Item = (IdentifierKind, &str)> {
@@ -390,6 +375,32 @@ pub fn retrieve(
     let mut retrieval = retrieval::retrieve(tenant, request, subject)?;
     retrieval.add_findings(findings::of_subject(tenant, subject)?, subject);
     Ok(retrieval)
+}
+
+/// Finds a subject as a person names it, collects everything that is known of it, and records the answer in the ledger
+/// before anybody sees it.
+///
+/// # Errors
+///
+/// The words are no subject, the keys, the store or the findings cannot be read, or the ledger cannot be written.
+pub fn answer(
+    engine: Engine<'_>,
+    tenant: &TenantStore,
+    kind: SubjectKind,
+    typed: &[String],
+) -> Result<(Subject, Retrieval), Failure> {
+    let pseudonyms = if engine.settings.privacy.key_file.exists() {
+        AllPseudonyms::new(&load_keys(engine)?, &tenant_name(engine))
+    } else {
+        AllPseudonyms::none()
+    };
+    let subject = find(tenant, kind, typed, &pseudonyms)?;
+    let now = engine.host.now().to_rfc3339();
+    let retrieval = retrieve(engine, tenant, kind, &subject, now)?;
+    let (rows, events) = (retrieval.rows(), retrieval.audit_events.len());
+    let event = Event::Retrieval { kind: kind.name(), rows, events };
+    ledger::record(engine.host, tenant, &event)?;
+    Ok((subject, retrieval))
 }
 
 /// The failure if the keys do not fit the list.

@@ -71,6 +71,12 @@ impl Failure {
         Self { kind: FailureKind::Configuration, error: anyhow::Error::msg(message) }
     }
 
+    /// The same failure, with what it means for the caller in front of its causes.
+    #[must_use]
+    pub fn context(self, meaning: String) -> Self {
+        Self { error: self.error.context(meaning), ..self }
+    }
+
     /// The failure for a panic. It does not repeat the panic's message, which may show a cell.
     pub fn defect() -> Self {
         anyhow::anyhow!("the program has a defect and stopped; please report this").into()

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use core_nexthink::ExportEvent;
+use core_terminal::bytes;
 
 use crate::run::report::StepReport;
 
@@ -33,6 +34,20 @@ pub enum ProgressEvent<'a> {
         /// The event in words.
         message: &'a str,
     },
+}
+
+/// Says in some words how an export has gone on.
+pub fn export_text(event: &ExportEvent) -> String {
+    match event {
+        ExportEvent::Started { .. } => "export started".to_owned(),
+        ExportEvent::Resumed { .. } => "export of an earlier run taken up".to_owned(),
+        ExportEvent::StateChanged { state, .. } => format!("export {state}"),
+        ExportEvent::Downloaded { bytes: size } => format!("downloaded {}", bytes(*size)),
+        ExportEvent::Downloading { bytes: size, total } => {
+            let total = total.map_or(String::new(), |total| format!(" of {}", bytes(total)));
+            format!("downloading {}{total}", bytes(*size))
+        }
+    }
 }
 
 /// Receives the events of one run or delivery. It is called from several threads and must not block.
@@ -84,6 +99,23 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+
+    #[test]
+    fn an_export_is_told_in_sizes_and_never_by_its_id() {
+        let export_id: core_nexthink::ExportId = "0a1b".parse().expect("it is an ID");
+        for (event, expected) in [
+            (ExportEvent::Started { export_id: export_id.clone() }, "export started"),
+            (ExportEvent::Resumed { export_id }, "export of an earlier run taken up"),
+            (ExportEvent::Downloaded { bytes: 1_500 }, "downloaded 1.5 KB"),
+            (ExportEvent::Downloading { bytes: 1_500, total: None }, "downloading 1.5 KB"),
+            (
+                ExportEvent::Downloading { bytes: 1_500, total: Some(3_000_000) },
+                "downloading 1.5 KB of 3.0 MB",
+            ),
+        ] {
+            assert_eq!(export_text(&event), expected);
+        }
+    }
 
     #[test]
     fn events_are_received_in_the_order_in_which_they_happen() {

@@ -1,10 +1,39 @@
-//! The report of a retention, in sentences for people and as an object for programs.
+//! Retention by hand, and its result: in sentences for people and as an object for programs.
 
-use core_store::{ClockVerdict, RetentionPlan};
+use core_store::{ClockVerdict, Retention, RetentionPlan, TenantStore};
 use core_terminal::count;
 use serde_json::{Value, json};
 
+use crate::engine::Engine;
+use crate::failure::Failure;
 use crate::moment::Moment;
+use crate::{audit, ledger, mirrors};
+
+/// Removes what was kept long enough, or only finds out what would go. What the next deliveries compare with stays.
+/// `accept_clock` accepts a clock that has jumped.
+///
+/// # Errors
+///
+/// Another process writes to the store, or it cannot be read or written.
+pub fn retain(
+    engine: Engine<'_>,
+    tenant: &TenantStore,
+    is_dry_run: bool,
+    accept_clock: bool,
+) -> Result<RetentionReport, Failure> {
+    let pinned = mirrors::compared_with(tenant);
+    let (windows, now_ms) = (&engine.settings.retention, engine.host.now().0);
+    let retention = Retention { windows, pinned: &pinned, now_ms, accept_clock };
+    let (plan, events) = if is_dry_run {
+        let plan = tenant.plan_retention(retention)?;
+        let expired = |from_ms| audit::older_than(tenant, from_ms);
+        let events = plan.events_from_ms.map_or(Ok(0), expired)?;
+        (plan, events)
+    } else {
+        ledger::retain(engine.host, &engine.lock()?, retention)?
+    };
+    Ok(RetentionReport { plan, events, is_dry_run })
+}
 
 /// The result of a retention or of its dry run.
 #[derive(Debug)]

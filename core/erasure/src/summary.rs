@@ -171,6 +171,12 @@ pub fn in_force(list: &SuppressionList) -> Vec<Value> {
     erasures.collect()
 }
 
+/// Returns the cells of an erasure of [`in_force`].
+pub fn in_force_cells(erasure: &Value) -> [String; 4] {
+    ["erasure", "since", "reason", "identifiers"]
+        .map(|name| erasure[name].as_str().map_or_else(|| erasure[name].to_string(), str::to_owned))
+}
+
 fn possible_cells_remark(rows: u64, program: &str) -> Option<String> {
     (rows > 0).then(|| {
         format!(

@@ -156,6 +156,14 @@ impl RulesReport {
     pub fn fired(&self, level: Severity) -> Option<Severity> {
         self.highest_severity.filter(|severity| *severity >= level)
     }
+
+    /// Says that a finding of a severity or a higher one is open, and which command shows it; nothing if none is.
+    pub fn fired_text(&self, level: Severity, program: &str) -> Option<String> {
+        let highest = self.fired(level)?;
+        Some(format!(
+            "a finding of severity {highest} is open (--fail-on {level}): `{program} findings list` shows it"
+        ))
+    }
 }
 
 /// The result of a rule in one word.
@@ -254,6 +262,11 @@ mod tests {
             (Severity::Critical, None),
         ] {
             assert_eq!(report.fired(level), expected, "{level}");
+            let text = report.fired_text(level, "graph");
+            let told = expected.map(|highest| {
+                format!("a finding of severity {highest} is open (--fail-on {level}): `graph findings list` shows it")
+            });
+            assert_eq!(text, told, "{level}");
         }
     }
 

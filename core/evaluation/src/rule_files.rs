@@ -41,6 +41,31 @@ pub fn check_problems(library: &Library) -> Result<(), Failure> {
     Err(Failure::configuration(format!("rule files are not valid:\n{}", lines.join("\n"))))
 }
 
+/// Checks that the rules with these IDs are there and on, as a run evaluates them. `program` is the command to name.
+///
+/// # Errors
+///
+/// One is not there, or is off.
+pub fn check_on(library: &Library, ids: &[String], program: &str) -> Result<(), Failure> {
+    for id in ids {
+        if !library.named(id).map_err(switch_failure)?.is_on {
+            return Err(Failure::configuration(format!(
+                "rule `{id}` is off: `{program} rules enable {id}` switches it on, and --dry-run tries it as it is"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the rules with these IDs are there.
+///
+/// # Errors
+///
+/// One is not there.
+pub fn check_known(library: &Library, ids: &[String]) -> Result<(), Failure> {
+    ids.iter().try_for_each(|id| library.named(id).map(drop)).map_err(switch_failure)
+}
+
 /// Returns the failure for a rule that does not exist, or that cannot be enabled or disabled.
 pub fn switch_failure(error: SwitchError) -> Failure {
     Failure::configuration(error)
@@ -71,6 +96,36 @@ mod tests {
         assert_eq!(rules_folder(Some(Path::new("etc"))), Path::new("etc/rules"));
         assert_eq!(rules_folder(None), Path::new("rules"));
         assert_eq!(beside_configuration(None, "notify.toml"), Path::new("notify.toml"));
+    }
+
+    #[test]
+    fn a_rule_that_is_off_is_not_evaluated_by_hand_unless_it_is_tried() {
+        let scene = Scene::new("");
+        scene.add_rule("fan", &keys(&["a"]));
+        let library = load_rules(Some(scene.folder.path()));
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        for (named, expected) in [
+            (&["fan"][..], None),
+            (&[], None),
+            (
+                &["fan", "critical-alert-open"],
+                Some(
+                    "rule `critical-alert-open` is off: `graph rules enable critical-alert-open` switches it on, \
+                     and --dry-run tries it as it is",
+                ),
+            ),
+        ] {
+            let refused = check_on(&library, &ids(named), "graph").err();
+            let text = refused.map(|failure| failure.error.to_string());
+            assert_eq!(text.as_deref(), expected, "{named:?}");
+            assert!(check_known(&library, &ids(named)).is_ok(), "{named:?}");
+        }
+        for check in
+            [check_on(&library, &ids(&["fna"]), "graph"), check_known(&library, &ids(&["fna"]))]
+        {
+            let text = check.expect_err("it is misspelt").error.to_string();
+            assert!(text.contains("fan"), "{text}");
+        }
     }
 
     #[test]

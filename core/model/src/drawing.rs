@@ -8,6 +8,21 @@ use serde_json::{Value, json};
 
 use crate::plan::{Decision, Plan, PlannedStep, SkipReason};
 
+/// The header of a table of steps.
+pub const STEPS_HEADER: [&str; 4] = ["step", "query ID", "entities", "relationships"];
+
+/// Returns the steps of a plan for people: the ID, the suggested query ID, and the types, a line each.
+pub fn step_cells(plan: &Plan) -> impl Iterator<Item = [String; 4]> {
+    plan.steps().iter().map(|planned| {
+        let step = planned.step;
+        let entities: Vec<_> = step.entities.iter().map(|entity| entity.type_name).collect();
+        let relationships: Vec<_> =
+            step.relationships.iter().map(|relationship| relationship.type_name).collect();
+        let query = step.query().map_or("", |query| query.suggested_id);
+        [step.id.into(), query.into(), entities.join("\n"), relationships.join("\n")]
+    })
+}
+
 /// Draws the plan as text, one line per step: its wave, its ID, and the steps before it.
 pub fn text(plan: &Plan) -> String {
     let width = plan.steps().iter().map(|planned| planned.step.id.len()).max().unwrap_or(0);

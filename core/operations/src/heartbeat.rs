@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use core_config::Config;
 use core_engine::settings::SecretSource;
 use core_http::{ClientFactory, ProxySettings, SharedError, Trust};
 use core_rules::notify::settings::check_secret_url;
@@ -12,13 +13,24 @@ use core_rules::notify::settings::check_secret_url;
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// Sends the heartbeat after a run, if one is configured. Returns a remark if it was not sent: a service that is down is no
+/// reason for a run to fail.
+pub async fn heartbeat_after_run(config: &Config) -> Option<String> {
+    let address = config.heartbeat.as_ref()?;
+    let sent = send_heartbeat(address, &config.trust, config.proxy.as_ref()).await;
+    let error = sent.err()?;
+    Some(format!(
+        "the heartbeat was not sent, so the service of `monitoring.heartbeat` may raise an alarm: {error:#}"
+    ))
+}
+
 /// Sends a heartbeat to an address.
 ///
 /// # Errors
 ///
 /// The address cannot be read or used, or the service does not accept the heartbeat. No message shows the address,
 /// since it may be the only protection of the check.
-pub async fn send_heartbeat(
+async fn send_heartbeat(
     address: &dyn SecretSource,
     trust: &Trust,
     proxy: Option<&ProxySettings>,

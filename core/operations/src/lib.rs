@@ -20,7 +20,7 @@ pub use self::all_runs::{AllRuns, TenantRun, run_all};
 pub use self::bulletin::Bulletin;
 pub use self::exit_codes::{ExitCodes, RunOutcome};
 pub use self::health::Health;
-pub use self::heartbeat::send_heartbeat;
+pub use self::heartbeat::heartbeat_after_run;
 pub use self::messages::Messages;
 pub use self::run_process::{LabelledLog, RunEnd, RunLauncher, RunProcess, RunningRun};
 pub use self::scheduler::{Context, Scheduler};

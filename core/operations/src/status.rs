@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use core_engine::ledger::runs::RunRecord;
 use core_engine::{Failure, FailureKind};
 use core_rules::rule::Severity;
+use core_terminal::age;
 use serde::Serialize;
 
 use crate::exit_codes::ExitCodes;
@@ -53,16 +54,6 @@ impl StatusRow {
     }
 }
 
-/// Returns a time span in the largest unit that fits at least twice.
-pub fn age_text(seconds: u64) -> String {
-    match (seconds / (24 * 3600), seconds / 3600, seconds / 60) {
-        (days @ 2.., ..) => format!("{days} days"),
-        (_, hours @ 2.., _) => format!("{hours} hours"),
-        (.., minutes @ 2..) => format!("{minutes} minutes"),
-        _ => format!("{seconds} seconds"),
-    }
-}
-
 /// Returns the status of one tenant for people, as pairs of a name and a value.
 pub fn describe(name: &str, health: &Health, codes: ExitCodes) -> Vec<(&'static str, String)> {
     let never = || "never".to_owned();
@@ -71,7 +62,7 @@ pub fn describe(name: &str, health: &Health, codes: ExitCodes) -> Vec<(&'static 
         Some(generation) => {
             rows.push(("published", generation.id.clone()));
             rows.push(("created", generation.created_at.clone()));
-            rows.push(("age", age_text(generation.age_seconds)));
+            rows.push(("age", age(generation.age_seconds)));
             rows.push(("outcome", generation.outcome_text()));
             rows.push(("entities", generation.entities.to_string()));
             rows.push(("relationships", generation.relationships.to_string()));

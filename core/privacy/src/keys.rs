@@ -70,6 +70,18 @@ pub enum KeyState {
     Lasting,
 }
 
+impl KeyState {
+    /// Its name in outputs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Earlier => "earlier",
+            Self::Retired => "retired",
+            Self::Lasting => "lasting",
+        }
+    }
+}
+
 /// The purpose of a subkey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {

@@ -289,6 +289,23 @@ impl Questions {
 }
 
 impl Question {
+    /// The header of a list of questions.
+    pub const HEADER: [&str; 4] = ["about", "question", "answers", "parameters"];
+
+    /// Returns the question as a line of a list for people: its topic, its name, itself, and its parameters.
+    pub fn cells(&self) -> [String; 4] {
+        let parameters = self.parameters.iter().map(|parameter| match &parameter.default {
+            Some(default) => format!("{}={default}", parameter.name),
+            None => parameter.name.clone(),
+        });
+        [
+            self.tags.first().cloned().unwrap_or_default(),
+            self.id.clone(),
+            self.title.clone(),
+            parameters.collect::<Vec<_>>().join(", "),
+        ]
+    }
+
     /// Checks the question itself.
     fn check(&self) -> Result<(), String> {
         let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);

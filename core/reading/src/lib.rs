@@ -2,6 +2,7 @@
 
 mod answer_file;
 pub mod as_of;
+pub mod audit_tail;
 pub mod audit_trail;
 pub mod changes;
 mod events;
@@ -14,6 +15,7 @@ pub mod past;
 mod progress;
 mod question;
 mod reader;
+pub mod snapshot;
 pub mod software;
 mod software_tables;
 pub mod tables;

@@ -12,6 +12,7 @@ mod receiver;
 mod row;
 mod selection;
 mod server;
+mod showcase;
 mod tenant;
 
 pub use audit::{AuditSpec, LineTime, SimulatedTrail};
@@ -35,4 +36,5 @@ pub use proxy::{FaultProxy, Slices, Toxics};
 pub use receiver::{ReceivedRequest, Receiver};
 pub use row::Row;
 pub use server::{Endpoints, RecordedRequest, RequestCounts, Simulator, SimulatorConfig};
+pub use showcase::TenantChoices;
 pub use tenant::{Tenant, TenantCounts, TenantSpec};

@@ -31,6 +31,27 @@ pub struct Package {
     pub devices: u64,
 }
 
+impl Package {
+    /// The header of a table of packages, whose last column is a number.
+    pub const HEADER: [&str; 4] = ["package", "publisher", "version", "devices"];
+
+    /// Returns the package for people.
+    pub fn cells(&self) -> [String; 4] {
+        let Self { name, publisher, version, devices, .. } = self;
+        [name.clone(), publisher.clone(), version.clone(), devices.to_string()]
+    }
+
+    /// Returns the package as an object.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "name": self.name,
+            "publisher": self.publisher,
+            "version": self.version,
+            "devices": self.devices,
+        })
+    }
+}
+
 /// The certainty that a match is about a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Confidence {

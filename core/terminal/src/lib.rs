@@ -4,8 +4,10 @@ mod escape;
 mod grid;
 mod numbers;
 mod report;
+mod results;
 
 pub use escape::{escape_for_terminal, escape_in_json, is_hidden};
 pub use grid::Grid;
-pub use numbers::{bytes, count, plural};
+pub use numbers::{age, bytes, count, plural};
 pub use report::table;
+pub use results::{EscapingWriter, escape_result, wants_colors};

@@ -34,9 +34,34 @@ pub fn bytes(bytes: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
+/// Returns a number of seconds in the largest unit that fits twice.
+pub fn age(seconds: u64) -> String {
+    match (seconds / (24 * 3600), seconds / 3600, seconds / 60) {
+        (days @ 2.., ..) => format!("{days} days"),
+        (_, hours @ 2.., _) => format!("{hours} hours"),
+        (.., minutes @ 2..) => format!("{minutes} minutes"),
+        _ => format!("{seconds} seconds"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_age_is_told_in_the_largest_unit_that_fits_twice() {
+        for (seconds, expected) in [
+            (0, "0 seconds"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
+            (7199, "119 minutes"),
+            (7200, "2 hours"),
+            (48 * 3600 - 1, "47 hours"),
+            (48 * 3600, "2 days"),
+        ] {
+            assert_eq!(age(seconds), expected);
+        }
+    }
 
     #[test]
     fn bytes_are_told_in_the_largest_unit() {

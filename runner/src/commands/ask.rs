@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use core_cli::{AskArguments, Global, parameters_by_name};
 use core_query::QuerySettings;
 use core_query::questions::{Question, Questions};
 use core_reading::{Opening, Progress, Reader, of_question, personal_columns};
@@ -10,7 +11,6 @@ use serde_json::Value;
 
 use super::opened::{self, Opened};
 use super::query;
-use crate::cli::{self, AskArguments, Global, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::output;
 
@@ -27,26 +27,11 @@ pub(super) fn list(global: &Global, arguments: &AskArguments) -> Result<Exit, Fa
         )));
     }
     found.sort_by(|one, two| (one.tags.first(), &one.id).cmp(&(two.tags.first(), &two.id)));
-    let format = query::list_format(&arguments.answer)?;
-    if format != RowFormat::Table {
-        let rows: Result<Vec<Value>, _> = found.iter().map(serde_json::to_value).collect();
-        let rows = rows.map_err(|error| Failure::new(Exit::Internal, error))?;
-        return super::show::rows(rows, format);
-    }
-    let rows = found.iter().map(|question| {
-        let parameters = question.parameters.iter().map(|parameter| match &parameter.default {
-            Some(default) => format!("{}={default}", parameter.name),
-            None => parameter.name.clone(),
-        });
-        [
-            question.tags.first().cloned().unwrap_or_default(),
-            question.id.clone(),
-            question.title.clone(),
-            parameters.collect::<Vec<_>>().join(", "),
-        ]
-    });
-    output::result(&output::table(["about", "question", "answers", "parameters"], rows, 4));
-    Ok(Exit::Complete)
+    let format = arguments.answer.list_format().map_err(Failure::usage)?;
+    let objects: Result<Vec<Value>, _> = found.iter().map(serde_json::to_value).collect();
+    let objects = objects.map_err(|error| Failure::new(Exit::Internal, error))?;
+    let cells = found.iter().map(|question| question.cells());
+    super::show::list(format, objects, Question::HEADER, cells, 4)
 }
 
 /// Asks one question.
@@ -54,7 +39,7 @@ pub(super) async fn ask(global: &Global, arguments: &AskArguments) -> Result<Exi
     let questions = questions(global)?;
     let id = arguments.question.as_deref().unwrap_or_default();
     let question = questions.find(id).map_err(of_question)?;
-    let given = cli::values(&arguments.parameters).map_err(Failure::usage)?;
+    let given = parameters_by_name(&arguments.parameters).map_err(Failure::usage)?;
     // Before anything is opened, which takes longer.
     question.values(&given).map_err(of_question)?;
     query::check_output(&arguments.answer)?;

@@ -2,33 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::time::Duration;
 
 use arrow_array::RecordBatch;
-use core_engine::Cancellation;
-use core_engine::audit::{Backfill, Gap, LOG, Notes, Period, TrailStatus};
-use core_engine::ledger::{self, Event};
+use core_cli::{
+    AuditCommand, BackfillArguments, BackfillSource, Global, ReportFormat, RowFormat, TailArguments,
+};
+use core_engine::audit::{Backfill, LOG, Notes, Period, TrailStatus};
+use core_engine::ledger::Event;
 use core_engine::settings::Audit;
 use core_engine::suggestion;
 use core_query::{Format, QueryError};
-use core_reading::audit_trail::{self, Filter, REPORTS, Seen};
-use core_reading::{Progress, Question, Reader, parse_time};
+use core_reading::audit_tail::Tail;
+use core_reading::audit_trail::{self, Filter, REPORTS};
+use core_reading::{Progress, Question, parse_time};
 use core_terminal::count;
 use serde_json::json;
 
 use super::opened::Opened;
-use super::run::{RUN, interruptible};
-use crate::cli::{
-    AuditCommand, BackfillArguments, BackfillSource, Global, ReportFormat, RowFormat, TailArguments,
-};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::host::{engine, host};
-use crate::output;
-use crate::system;
-
-/// The interval at which `--follow` looks for new events.
-const LOOK: Duration = Duration::from_secs(2);
+use crate::host::engine;
+use crate::signals::{ProcessSignals, signal};
+use crate::{output, system, typed};
 
 /// Does what the command line says.
 pub(super) async fn audit(global: &Global, command: AuditCommand) -> Result<Exit, Failure> {
@@ -45,70 +40,18 @@ pub(super) async fn audit(global: &Global, command: AuditCommand) -> Result<Exit
 /// Prints the latest events, and with `--follow` those that come.
 async fn tail(global: &Global, arguments: &TailArguments) -> Result<Exit, Failure> {
     let opened = Opened::new(global)?;
-    let reader = opened.reader();
     let TailArguments { codes, accounts, actions, lines, follow, output } = arguments;
     let filter = Filter { codes, accounts, actions };
-    let format: Format = output.output.into();
-    let mut seen = Seen::default();
-    let has_events = !reader.tenant.events(LOG)?.files().is_empty();
-    if has_events || *follow {
-        reader.record(&Event::AuditRead { question: "tail" });
-    }
-    if has_events || !follow {
-        let ask = || async {
-            let session = reader.open_events().await?;
-            let latest = audit_trail::rows(&session, &filter.latest(*lines)).await?;
-            if !follow {
-                return Ok((latest, Seen::default()));
-            }
-            let recent = audit_trail::rows(&session, &filter.recent(reader.host.now_ms())).await?;
-            Ok::<_, Failure>((latest, Seen::new(&recent)))
-        };
-        let latest;
-        (latest, seen) = Progress::default().retried(&reader, ask).await?;
-        if !print(&latest, format)? {
-            return Ok(Exit::Complete);
+    let tail = Tail { reader: &opened.reader(), filter, lines: *lines, follows: *follow };
+    let format = typed::format(output.output);
+    if let Some(seen) = tail.show_latest(|events| print(events, format)).await? {
+        tokio::select! {
+            // One wait for all looks: a signal between two of them would be lost.
+            _ = signal() => {}
+            followed = tail.follow(seen, |events| print(events, format)) => followed?,
         }
     }
-    if !follow {
-        return Ok(Exit::Complete);
-    }
-    tokio::select! {
-        // One wait for all looks: a signal between two of them would be lost.
-        _ = super::run::signal() => Ok(Exit::Complete),
-        followed = follow_events(&reader, &filter, format, seen) => followed,
-    }
-}
-
-/// Prints events as they come, until the reader goes away.
-async fn follow_events(
-    reader: &Reader<'_>,
-    filter: &Filter<'_>,
-    format: Format,
-    mut seen: Seen,
-) -> Result<Exit, Failure> {
-    let mut files = reader.tenant.events(LOG)?.files().to_vec();
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let now = reader.tenant.events(LOG)?.files().to_vec();
-        if now == files || now.is_empty() {
-            continue;
-        }
-        let came = async {
-            let session = reader.open_events().await?;
-            audit_trail::rows(&session, &filter.recent(reader.host.now_ms())).await
-        };
-        let came = match came.await {
-            Ok(came) => came,
-            // A run has made these files into others in the meantime: they are read with the next look.
-            Err(_) if reader.tenant.events(LOG)?.files() != now => continue,
-            Err(failure) => return Err(failure.into()),
-        };
-        files = now;
-        if !print(&seen.unseen(&came), format)? {
-            return Ok(Exit::Complete);
-        }
-    }
+    Ok(Exit::Complete)
 }
 
 /// Prints events without the columns that only order them. Returns false once the reader is gone.
@@ -151,15 +94,10 @@ async fn report(global: &Global, name: &str, format: RowFormat) -> Result<Exit, 
 
 /// Lists the ready reports.
 fn reports(format: RowFormat) -> Result<Exit, Failure> {
-    if format != RowFormat::Table {
-        let rows = REPORTS.map(
-            |report| json!({ "name": report.name, "about": report.about(), "sql": report.sql }),
-        );
-        return super::show::rows(rows, format);
-    }
-    let rows = REPORTS.map(|report| [report.name.to_owned(), report.about().to_owned()]);
-    output::result(&output::table(["report", "about"], rows, 2));
-    Ok(Exit::Complete)
+    let objects = REPORTS
+        .map(|report| json!({ "name": report.name, "about": report.about(), "sql": report.sql }));
+    let cells = REPORTS.map(|report| [report.name.to_owned(), report.about().to_owned()]);
+    super::show::list(format, objects, ["report", "about"], cells, 2)
 }
 
 /// Tells what of each trail was read.
@@ -168,12 +106,13 @@ fn status(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     let log = tenant.events(LOG)?;
     let notes = Notes::of(&log)?;
     let trails = TrailStatus::all(&notes, system::now_ms());
-    if format != RowFormat::Table {
-        return super::show::rows(trails.iter().map(TrailStatus::to_json), format);
-    }
-    let rows = trails.iter().map(TrailStatus::cells);
+    let (objects, cells) =
+        (trails.iter().map(TrailStatus::to_json), trails.iter().map(TrailStatus::cells));
     let header = TrailStatus::HEADER;
-    output::result(&output::table(header, rows, header.len()));
+    super::show::list(format, objects, header, cells, header.len())?;
+    if format != RowFormat::Table {
+        return Ok(Exit::Complete);
+    }
     let files = count(log.files().len(), "file");
     output::note(&format!("{} in {files}", count(log.rows(), "event")));
     Ok(Exit::Complete)
@@ -192,40 +131,19 @@ pub(super) async fn backfill(
     if let Some(remark) = period.remark() {
         output::note(&remark);
     }
-    let stop = Cancellation::default();
-    let lock = engine(config).lock()?;
-    let mut removed = None;
     let backfill = Backfill {
         engine: engine(config),
         audit: settings,
-        lock: &lock,
         period,
         starts_over: arguments.start_over,
-        cancellation: &stop,
     };
-    let reading = backfill.run(&mut removed);
-    let read = interruptible(Box::pin(reading), &stop, RUN).await;
-    if let Some(events) = removed {
-        output::note(&format!("{} removed", count(events, "event")));
-    }
-    let (exit, added) = match &read {
-        Ok(report) => (Exit::from(report.ending()), report.added()),
-        Err(failure) => (failure.exit, 0),
-    };
-    let Gap { from, to } = Gap::of(&period.span);
-    let (from, to) = (from.as_str(), to.as_str());
-    let event = Event::Backfill { source: LOG, from, to, removed, added, exit_code: exit as u8 };
-    let recorded = ledger::record(host(), lock.tenant(), &event);
-    let report = read?;
-    recorded?;
+    let note_removed = |events| output::note(&format!("{} removed", count(events, "event")));
+    let report = Box::pin(backfill.run(&ProcessSignals, note_removed)).await?;
     match arguments.output {
-        ReportFormat::Json => {
-            let text = serde_json::to_string_pretty(&report);
-            output::result(&text.map_err(anyhow::Error::new)?);
-        }
-        ReportFormat::Table => report.remarks().iter().for_each(|remark| output::note(remark)),
+        ReportFormat::Json => output::json(&report)?,
+        ReportFormat::Table => output::notes(&report.remarks()),
     }
-    Ok(exit)
+    Ok(report.ending().into())
 }
 
 /// The period that the command line names, in the zone of the audit trail.

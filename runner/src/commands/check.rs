@@ -1,25 +1,13 @@
 //! `check`: looks at everything that a run needs, and says how to mend what is wrong.
 
+use core_cli::Global;
 use core_engine::FailureKind;
-use core_engine::check::{Check, CheckState, Checks};
-use serde::Serialize;
+use core_engine::check::{Check, Checks};
 
-use crate::cli::Global;
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
-use crate::host::engine;
+use crate::host::{engine, host};
 use crate::output;
-
-/// A check as JSON.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Line<'a> {
-    name: &'a str,
-    state: CheckState,
-    detail: &'a str,
-    /// The exit if this is the first check that failed.
-    exit_code: u8,
-}
 
 /// Checks, prints, and ends with the code of the first failed check. `unopened` is the failure to open the working copy of a
 /// store in a bucket.
@@ -49,14 +37,7 @@ pub(super) async fn check(
         Err(failure) => return Err(failure),
     };
     if json {
-        let lines = checks.0.iter().map(|check| Line {
-            name: &check.name,
-            state: check.state,
-            detail: &check.detail,
-            exit_code: Exit::from(check.ending) as u8,
-        });
-        let lines: Vec<Line<'_>> = lines.collect();
-        output::result(&serde_json::to_string_pretty(&lines).map_err(anyhow::Error::new)?);
+        output::json(&checks.objects(host()))?;
     } else {
         output::result(&checks.lines());
     }

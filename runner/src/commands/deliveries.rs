@@ -1,18 +1,19 @@
 //! `sync` and `purge`: the published generation for a destination.
 
+use core_cli::{DestinationName, Global, PurgeArguments, ReportFormat, SyncArguments};
 use core_destination::DeliveryRequest;
 use core_engine::Cancellation;
 use core_engine::destinations::DestinationKind;
+use core_engine::interruption::interruptible;
+use core_engine::whole_run::Part;
 use serde_json::json;
 
-use super::mirrors;
 use super::opened::Opened;
-use super::run::{self, interruptible};
-use crate::cli::{DestinationName, Global, PurgeArguments, ReportFormat, SyncArguments};
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
 use crate::output;
 use crate::progress::Progress;
+use crate::signals::ProcessSignals;
 
 /// Delivers the published generation, or shows what that would change.
 pub(super) async fn sync(global: &Global, arguments: &SyncArguments) -> Result<Exit, Failure> {
@@ -81,9 +82,8 @@ impl Order {
         let (stop, progress) = (Cancellation::default(), Progress::new(global.quiet));
         let observer = progress.observer();
         let delivering = kind.deliver(engine(&config), request, global.quiet, &observer, &stop);
-        let is_mirror = DestinationKind::MIRRORS.contains(kind);
-        let told = if is_mirror { mirrors::DELIVERY } else { run::DELIVERY };
-        let delivered = interruptible(delivering, &stop, told).await;
+        let told = Part::Delivery(*kind).told();
+        let delivered = interruptible(&ProcessSignals, &stop, told, delivering).await;
         progress.finish();
         let mut delivered = delivered?;
         let exit = Exit::from(delivered.ending);

@@ -1,32 +1,19 @@
 //! `destroy`: removes all that is stored of a tenant, and certifies it.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use core_engine::destruction::{self, Certificate};
-use core_engine::{mirrors, run};
-use core_store::{Destruction, FileCount, Store};
-use serde::Serialize;
+use core_cli::{DestroyArguments, Global, ReportFormat};
+use core_engine::Engine;
+use core_engine::destruction::{self, Found, Removal};
+use core_store::{Destruction, Store};
 
-use crate::cli::{DestroyArguments, Global, ReportFormat};
 use crate::exit::{Exit, Failure};
-use crate::host::{self, engine};
+use crate::host::{engine, host};
 use crate::{output, system};
-
-/// The files that a destruction would remove.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Preview<'a> {
-    dry_run: bool,
-    tenant: &'a str,
-    files: &'a BTreeMap<String, FileCount>,
-    copies: &'a [String],
-    remaining: &'a [String],
-}
 
 /// Removes a tenant, or shows what would go.
 pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<Exit, Failure> {
-    let DestroyArguments { tenant: name, dry_run, output, .. } = arguments;
+    let DestroyArguments { tenant: name, dry_run, output, yes } = arguments;
     let config = super::configured(global)?;
     if config.bucket.is_some() && name != config.tenant.as_str() {
         return Err(Failure::usage(format!(
@@ -35,58 +22,42 @@ pub(super) fn destroy(global: &Global, arguments: &DestroyArguments) -> Result<E
             config.tenant.as_str()
         )));
     }
-    let store = Store::open(config.store.clone())?;
-    let interrupted = store.interrupted_destruction(name, &host::host().lock_owner())?;
-    if let Some(interrupted) = interrupted {
-        if destruction::must_begin_anew(&store.tenant(name)?)? && !dry_run {
-            interrupted.discard()?;
-            return destroy(global, arguments);
+    let removal = match destruction::find(engine(&config), name, *dry_run)? {
+        Found::Stored(removal) => removal,
+        Found::Interrupted(_) if *dry_run => {
+            output::note(
+                "a destruction of this tenant was interrupted: without --dry-run it is finished",
+            );
+            return gone(engine(&config), name, false);
         }
-        finish(arguments, interrupted)?;
-        destruction::check_gone(host::host(), &store.tenant(name)?, !dry_run)?;
-        return Ok(Exit::Complete);
-    }
-    let tenant = destruction::stored_tenant(&store, name)?;
-    let lock = run::lock_tenant(host::host(), &tenant)?;
-    let owner = host::host().lock_owner();
-    let deliveries = mirrors::destinations().map(|name| tenant.lock_delivery(name, &owner));
-    let deliveries = deliveries.collect::<Result<Vec<_>, _>>()?;
-    let files = tenant.inventory()?;
-    let copies = destruction::copies(engine(&config), &tenant)?;
-    let remaining = destruction::remaining(engine(&config), &tenant);
-    if *dry_run || !arguments.yes {
-        let shown: Vec<_> = copies.iter().map(|path| path.display().to_string()).collect();
-        let preview = Preview {
-            dry_run: *dry_run,
-            tenant: name,
-            files: &files,
-            copies: &shown,
-            remaining: &remaining,
-        };
-        show(&preview, *output)?;
+        Found::Interrupted(destruction) => {
+            finish(*output, destruction)?;
+            return gone(engine(&config), name, true);
+        }
+    };
+    if *dry_run || !yes {
+        show(&removal, *dry_run, *output)?;
         if *dry_run {
             return Ok(Exit::Complete);
         }
         confirm(name)?;
     }
-    let draft = destruction::draft(host::host(), &tenant, files, copies, remaining)?;
-    let bytes = serde_json::to_vec_pretty(&draft).map_err(anyhow::Error::new)?;
-    finish(arguments, lock.begin_destruction(deliveries, &bytes)?)
+    finish(*output, removal.begin(host())?)
 }
 
-fn show(preview: &Preview<'_>, format: ReportFormat) -> Result<(), Failure> {
+/// Checks that no run has stored something since a destruction was interrupted.
+fn gone(engine: Engine<'_>, name: &str, is_finished: bool) -> Result<Exit, Failure> {
+    let store = Store::open(engine.settings.store.clone())?;
+    destruction::check_gone(engine.host, &store.tenant(name)?, is_finished)?;
+    Ok(Exit::Complete)
+}
+
+fn show(removal: &Removal, is_dry_run: bool, format: ReportFormat) -> Result<(), Failure> {
     if format == ReportFormat::Json {
-        output::result(&serde_json::to_string_pretty(preview).map_err(anyhow::Error::new)?);
-        return Ok(());
+        return Ok(output::json(&removal.preview(is_dry_run))?);
     }
-    let rows = preview.files.iter().map(|(kind, count)| {
-        [kind.clone(), count.files.to_string(), core_terminal::bytes(count.bytes)]
-    });
-    output::result(&output::table(["stored", "files", "size"], rows, 1));
-    for path in preview.copies {
-        output::note(&format!("the copy of the suppression list goes too: {path}"));
-    }
-    note_remaining(preview.remaining);
+    output::result(&output::table(["stored", "files", "size"], removal.rows(), 1));
+    output::notes(&removal.remarks());
     Ok(())
 }
 
@@ -108,41 +79,16 @@ fn confirm(name: &str) -> Result<(), Failure> {
 }
 
 /// Removes what is out of the store already, and writes the certificate.
-fn finish(arguments: &DestroyArguments, destruction: Destruction) -> Result<Exit, Failure> {
-    if arguments.dry_run {
-        output::note(
-            "a destruction of this tenant was interrupted: without --dry-run it is finished",
-        );
-        return Ok(Exit::Complete);
-    }
-    let Some(draft) = destruction.draft().map(<[u8]>::to_vec) else {
-        destruction.discard()?;
+fn finish(format: ReportFormat, destruction: Destruction) -> Result<Exit, Failure> {
+    let Some((certificate, path)) = destruction::finish_begun(host(), destruction)? else {
         output::note("an interrupted destruction, which was certified already, is finished");
         return Ok(Exit::Complete);
     };
-    let draft: Certificate = serde_json::from_slice(&draft).map_err(anyhow::Error::new)?;
-    let (certificate, path) = destruction::finish(host::host(), destruction, draft)?;
-    if arguments.output == ReportFormat::Json {
-        output::result(&serde_json::to_string_pretty(&certificate).map_err(anyhow::Error::new)?);
-    } else {
-        let files: u64 = certificate.files.values().map(|count| count.files).sum();
-        output::result(&format!(
-            "destruction {}: {files} files of tenant {} and {} copies of its suppression list are removed",
-            certificate.id, certificate.tenant, certificate.copies_removed
-        ));
+    match format {
+        ReportFormat::Json => output::json(&certificate)?,
+        ReportFormat::Table => output::result(&certificate.text()),
     }
     output::note(&format!("the certificate is {}", path.display()));
-    note_remaining(&certificate.remaining);
-    output::note(&format!(
-        "the next `{} run` would fetch the tenant again, people who were erased included: remove its \
-         configuration too",
-        system::own_command()
-    ));
+    output::notes(&certificate.remarks(system::own_command()));
     Ok(Exit::Complete)
-}
-
-fn note_remaining(remaining: &[String]) {
-    for what in remaining {
-        output::note(&format!("not removed: {what}"));
-    }
 }

@@ -2,18 +2,18 @@
 
 use std::io;
 
+use core_cli::{DiffArguments, DiffFormat, Global, RowFormat};
 use core_engine::FailureKind;
 use core_engine::ledger::Event;
 use core_query::diff::{page, summary};
 use core_query::{DiffDetail, DiffReport, DiffRequest, QueryError};
 use core_reading::{changes, of_query, personal_columns};
 
-use crate::cli::{DiffArguments, DiffFormat, Global, RowFormat};
 use crate::commands::opened::Opened;
 use crate::commands::query::{REMEDY, writer};
 use crate::commands::show;
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::{output, typed};
 
 /// Compares two generations.
 pub(super) fn diff(global: &Global, arguments: &DiffArguments) -> Result<Exit, Failure> {
@@ -42,8 +42,8 @@ pub(super) fn diff(global: &Global, arguments: &DiffArguments) -> Result<Exit, F
 }
 
 fn print(request: &DiffRequest, arguments: &DiffArguments) -> Result<DiffReport, QueryError> {
-    let detail = arguments.detail();
-    let Some(format) = arguments.output.row_format() else {
+    let detail = typed::detail(arguments.detail());
+    let Some(format) = arguments.output.of_rows().map(typed::format) else {
         return page::write(request, detail, &mut output::writer());
     };
     if detail == DiffDetail::Summary {

@@ -1,13 +1,13 @@
 //! `export everything`: the data return.
 
+use core_cli::{EverythingArguments, Global, ReportFormat};
 use core_engine::ledger::{self, Event};
 use core_engine::{audit, run};
 use core_export::FolderReport;
 
-use crate::cli::{EverythingArguments, Global, ReportFormat};
 use crate::exit::{Exit, Failure};
 use crate::host::host;
-use crate::output;
+use crate::{output, typed};
 
 /// Writes all that is stored of the tenant.
 pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result<Exit, Failure> {
@@ -29,9 +29,9 @@ pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result
     let lock = run::lock_tenant(crate::host::host(), &tenant)?;
     let generations = tenant.history()?.len();
     ledger::record(host(), &tenant, &Event::DataReturn { generations })?;
-    let report = core_export::export(&lock, folder, (*format).into(), audit::LOG)?;
+    let report = core_export::export(&lock, folder, typed::table_format(*format), audit::LOG)?;
     if *output == ReportFormat::Json {
-        output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
+        output::json(&report)?;
     } else {
         let rows = report.tables.iter().map(|(path, rows)| [path.clone(), rows.to_string()]);
         output::result(&output::table(["table", "rows"], rows, 1));

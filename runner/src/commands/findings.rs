@@ -1,19 +1,18 @@
 //! `findings`: what the rules have found.
 
+use core_cli::{
+    FindingsCommand, FindingsListArguments, Global, ReportFormat, RowFormat, SilenceArguments,
+    TimeSpan,
+};
 use core_evaluation::findings::{self, Acknowledging, Findings, SilenceRequest};
 use core_reading::Reader;
-use core_rules::finding::State;
 use core_rules::silence::Matcher;
 use core_rules::view::Wanted;
 
 use super::opened::Opened;
 use super::show::rows;
-use crate::cli::{
-    FindingsCommand, FindingsListArguments, Global, ReportFormat, RowFormat, SilenceArguments,
-    StateName,
-};
 use crate::exit::{Exit, Failure};
-use crate::output;
+use crate::{output, typed};
 
 /// The findings of a table, unless the user says otherwise.
 const TABLE_LINES: usize = 50;
@@ -57,8 +56,8 @@ pub(super) async fn dispatch(global: &Global, command: FindingsCommand) -> Resul
 fn list(reader: &Reader<'_>, arguments: &FindingsListArguments) -> Result<(), Failure> {
     let findings = Findings::read(reader)?;
     let wanted = Wanted {
-        states: arguments.states.iter().copied().map(state_of).collect(),
-        severity: arguments.severity.map(|severity| severity.0),
+        states: arguments.states.iter().copied().map(typed::state).collect(),
+        severity: arguments.severity.map(typed::severity),
         matcher: Matcher { rule: arguments.rule.clone(), ..Matcher::default() },
     };
     let format = arguments.output.output;
@@ -73,23 +72,13 @@ fn list(reader: &Reader<'_>, arguments: &FindingsListArguments) -> Result<(), Fa
     Ok(())
 }
 
-fn state_of(name: StateName) -> State {
-    match name {
-        StateName::Pending => State::Pending,
-        StateName::Open => State::Open,
-        StateName::Acknowledged => State::Acknowledged,
-        StateName::Clearing => State::Clearing,
-        StateName::Resolved => State::Resolved,
-    }
-}
-
 async fn silence(reader: &Reader<'_>, arguments: SilenceArguments) -> Result<(), Failure> {
     let SilenceArguments { finding, rule, entity, label, duration, why, end, output } = arguments;
     if let Some(id) = end {
         output::result(&findings::end_silence(reader, &id).await?);
         return Ok(());
     }
-    let length_ms = duration.map(|duration| duration.0);
+    let length_ms = duration.map(TimeSpan::milliseconds);
     let request = SilenceRequest { finding, rule, entity, label, length_ms, why };
     if !request.names_nothing() {
         output::result(&findings::silence(reader, request).await?);

@@ -1,10 +1,10 @@
 //! `run --all`: one run of every tenant of a fleet, each in a process of its own.
 
+use core_cli::{FleetCommand, Global, ReportFormat, RunArguments};
 use core_operations::{AllRuns, Health, run_all as run_tenants};
 
 use super::run::write_figures;
 use super::status;
-use crate::cli::{FleetCommand, Global, ReportFormat, RunArguments};
 use crate::config::{self, Fleet, Loaded};
 use crate::exit::{EXIT_CODE_TABLE, Exit, Failure};
 use crate::host::host;
@@ -64,8 +64,7 @@ fn healths(fleet: &Fleet) -> Result<Vec<(String, Option<Health>)>, Failure> {
 fn print(all: &AllRuns, format: ReportFormat) -> Result<(), Failure> {
     if format == ReportFormat::Json {
         let runs: Vec<_> = all.runs.iter().map(|run| run.to_json(EXIT_CODE_TABLE)).collect();
-        output::result(&serde_json::to_string_pretty(&runs).map_err(anyhow::Error::new)?);
-        return Ok(());
+        return Ok(output::json(&runs)?);
     }
     let rows = all.runs.iter().map(|run| run.cells(EXIT_CODE_TABLE));
     output::result(&output::table(AllRuns::HEADER, rows, 2));

@@ -1,5 +1,9 @@
 //! `show`, `neighbors`, `path` and `search`: single entities of a generation and what they are related to.
 
+use core_cli::{
+    Global, GraphRead, NeighborsArguments, PathArguments, ReportFormat, SearchArguments,
+    ShowArguments,
+};
 use core_query::graph::{Lookup, texts};
 use core_reading::Reader;
 use core_reading::graph::{NotFound, OpenGraph};
@@ -7,10 +11,6 @@ use serde::Serialize;
 
 use super::opened::Opened;
 use super::query::REMEDY;
-use crate::cli::{
-    Global, GraphRead, NeighborsArguments, PathArguments, ReportFormat, SearchArguments,
-    ShowArguments,
-};
 use crate::exit::{Exit, Failure};
 use crate::output::{self, terminal_columns};
 

@@ -1,13 +1,12 @@
-//! `export jupiterone`, and what is told of a delivery to JupiterOne.
+//! `export jupiterone`: the folder for JupiterOne's own command line.
 
-use core_destination::DeliveryResult;
+use core_cli::{FolderArguments, Global, ReportFormat};
 use core_engine::ledger::Event;
-use core_jupiterone::{Contents, DeliveryReport, Extras, export_folder, messages};
+use core_jupiterone::{Contents, Extras, export_folder, messages};
 use core_model::step::Step;
 use core_terminal::{bytes, count};
 
 use super::opened::Opened;
-use crate::cli::{FolderArguments, Global, ReportFormat};
 use crate::exit::{Exit, Failure};
 use crate::output;
 
@@ -41,11 +40,4 @@ pub(super) fn export(global: &Global, arguments: &FolderArguments) -> Result<Exi
         ));
     }
     Ok(Exit::Complete)
-}
-
-/// Tells the result of a delivery. With `--quiet` only what went wrong.
-pub(super) fn print(global: &Global, delivered: &DeliveryResult<DeliveryReport>) {
-    for line in messages::delivery(delivered, global.quiet) {
-        output::note(&line);
-    }
 }

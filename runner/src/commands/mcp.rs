@@ -5,12 +5,12 @@ use std::io::{self, BufRead as _, Read as _};
 use std::process::Command;
 
 use core_assistant::{Program, Server, Settings};
+use core_cli::Global;
 use core_engine::ledger::Event;
 use core_store::TenantStore;
 use tokio::sync::mpsc;
 
 use super::query::REMEDY;
-use crate::cli::Global;
 use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::{host, output, system};

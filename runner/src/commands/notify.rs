@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use core_cli::{Global, NotifyCommand, ReportFormat, RowFormat};
 use core_engine::settings::SecretSource as _;
 use core_evaluation::channels::{self, ChannelList};
 use core_evaluation::sending::{Messenger, SendReport};
@@ -11,13 +12,10 @@ use core_rules::notify::settings::SecretPlace;
 
 use super::opened::Opened;
 use super::show::rows;
-use crate::cli::{Global, NotifyCommand, ReportFormat, RowFormat};
 use crate::config::{self, SecretReference, Variable};
 use crate::exit::{Exit, Failure};
-use crate::{output, system};
+use crate::output;
 
-/// The longest time that a run sends at its end.
-pub(super) const AFTER_RUN: Duration = Duration::from_secs(30);
 /// The longest time that `notify send` sends.
 const SENDING: Duration = Duration::from_mins(10);
 /// The longest time that a command for a secret may take.
@@ -27,7 +25,7 @@ const SECRET_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) async fn dispatch(global: &Global, command: NotifyCommand) -> Result<Exit, Failure> {
     let opened = Opened::new(global)?;
     let reader = &opened.reader();
-    let read_secret = |place: &SecretPlace, what: &str| read_secret(reader, place, what);
+    let read_secret = read_secret(reader);
     let messenger = Messenger { reader, read_secret: &read_secret };
     match command {
         NotifyCommand::List { output } => {
@@ -50,35 +48,25 @@ pub(super) async fn dispatch(global: &Global, command: NotifyCommand) -> Result<
     Ok(Exit::Complete)
 }
 
-/// Sends the messages that wait, for so long at most, and tells which channels did not take one.
-pub(super) async fn send(reader: &Reader<'_>, budget: Duration) -> Result<(), Failure> {
-    let read_secret = |place: &SecretPlace, what: &str| read_secret(reader, place, what);
-    let report = Messenger { reader, read_secret: &read_secret }.send(budget).await?;
-    output::notes(&report.failures());
-    Ok(())
-}
-
-/// The failure of sending after a run that has published.
-pub(super) fn failure_of(failure: Failure) -> Failure {
-    let program = system::own_command();
-    let error = failure.error.context(format!(
-        "the messages about findings were not sent; `{program} notify send` sends them"
-    ));
-    Failure { error, ..failure }
-}
-
-fn read_secret(reader: &Reader<'_>, place: &SecretPlace, what: &str) -> anyhow::Result<Secret> {
-    let reference = match place.clone() {
-        SecretPlace::Env(name) => {
-            SecretReference::Variable(Variable::new(name, config::ENVIRONMENT))
-        }
-        SecretPlace::File(path) => {
-            let paths = config::paths(reader.folder.unwrap_or("".as_ref()));
-            SecretReference::File(paths.resolve(&path).map_err(anyhow::Error::msg)?)
-        }
-        SecretPlace::Command(words) => SecretReference::Command { words, timeout: SECRET_TIMEOUT },
-    };
-    reference.read(what)
+/// Returns what reads the secrets of channels.
+pub(super) fn read_secret(
+    reader: &Reader<'_>,
+) -> impl Fn(&SecretPlace, &str) -> anyhow::Result<Secret> {
+    let paths = config::paths(reader.folder.unwrap_or("".as_ref()));
+    move |place, what| {
+        let reference = match place.clone() {
+            SecretPlace::Env(name) => {
+                SecretReference::Variable(Variable::new(name, config::ENVIRONMENT))
+            }
+            SecretPlace::File(path) => {
+                SecretReference::File(paths.resolve(&path).map_err(anyhow::Error::msg)?)
+            }
+            SecretPlace::Command(words) => {
+                SecretReference::Command { words, timeout: SECRET_TIMEOUT }
+            }
+        };
+        reference.read(what)
+    }
 }
 
 fn print(report: &SendReport, format: ReportFormat) -> Result<(), Failure> {

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use core_cli::Global;
+use core_config::{demo, simulated};
 use core_reading::Reader;
 use core_store::{Location, Store, TenantStore};
 
-use super::demo;
-use crate::cli::Global;
 use crate::config::{self, Config, ENVIRONMENT};
 use crate::exit::Failure;
 use crate::host::{engine, host};
@@ -15,7 +15,7 @@ use crate::{output, system};
 /// The demo's configuration, for a command about a tenant's store where nothing is configured.
 pub(super) fn demo_config(global: &Global) -> Result<Config, Failure> {
     find_demo(global)?;
-    demo::stored()
+    Ok(demo::stored(&config::paths(Path::new("")))?)
 }
 
 /// Tells that the demo is read, or fails if there is none.
@@ -76,7 +76,7 @@ impl Opened {
             None => Location::Folder(demo::STORE.into()),
         };
         let store = Store::open(location)?;
-        let own = config.as_ref().map_or(demo::TENANT, |config| config.tenant.as_str());
+        let own = config.as_ref().map_or(simulated::TENANT, |config| config.tenant.as_str());
         let tenant = store.tenant(name.unwrap_or(own))?;
         let folder = source.map(|source| source.folder(ENVIRONMENT));
         Ok(Self { config, folder, store, tenant, is_quiet: global.quiet })

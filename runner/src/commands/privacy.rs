@@ -6,17 +6,14 @@ mod record;
 mod retention;
 mod retrieve;
 
+use core_cli::{Global, KeyCommand, LedgerCommand, PrivacyCommand, RowFormat, SuppressionCommand};
 use core_engine::inventory::{self, InventoryColumn};
 use core_engine::keys;
 use core_engine::privacy;
-use core_privacy::keys::KeyState;
-use core_privacy::profile::{Action, Profile};
-use serde_json::{Value, json};
+use core_privacy::profile::Profile;
+use serde_json::json;
 
 use super::{configured, show};
-use crate::cli::{
-    Global, KeyCommand, LedgerCommand, PrivacyCommand, RowFormat, SuppressionCommand,
-};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
@@ -61,25 +58,9 @@ fn inventory(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
         None => privacy::policy(Profile::Full, &[]).expect("nothing is overridden"),
     };
     let columns = inventory::columns(&policy);
-    if format != RowFormat::Table {
-        let objects = columns.iter().map(|InventoryColumn { column, action, properties }| {
-            json!({
-                "column": column.name,
-                "class": column.class.name(),
-                "action": action.name(),
-                "profile": policy.profile().name(),
-                "properties": properties,
-            })
-        });
-        return show::rows(objects, format);
-    }
-    let rows = columns.iter().map(|InventoryColumn { column, action, properties }| {
-        let is_dropped = *action == Action::Drop;
-        let goes_to = if is_dropped { String::new() } else { properties.join("\n") };
-        [column.name.to_owned(), column.class.name().to_owned(), action.name().to_owned(), goes_to]
-    });
-    output::result(&output::table(["column", "class", "action", "goes to"], rows, 4));
-    Ok(Exit::Complete)
+    let objects = columns.iter().map(|column| column.to_json(&policy));
+    let cells = columns.iter().map(InventoryColumn::cells);
+    show::list(format, objects, InventoryColumn::HEADER, cells, 4)
 }
 
 fn new_keys(config: &Config) -> Result<Exit, Failure> {
@@ -92,27 +73,13 @@ fn new_keys(config: &Config) -> Result<Exit, Failure> {
 fn list_keys(config: &Config, format: RowFormat) -> Result<Exit, Failure> {
     let keys = privacy::load_keys(engine(config))?;
     let keys = keys.describe();
-    if format != RowFormat::Table {
-        let objects: Vec<Value> = keys
-            .iter()
-            .map(|key| json!({ "id": key.id, "created": key.created, "state": state(key.state) }))
-            .collect();
-        return show::rows(objects, format);
-    }
-    let rows = keys
+    let objects = keys
         .iter()
-        .map(|key| [key.id.to_owned(), key.created.to_owned(), state(key.state).to_owned()]);
-    output::result(&output::table(["key", "created", "state"], rows, 3));
-    Ok(Exit::Complete)
-}
-
-fn state(state: KeyState) -> &'static str {
-    match state {
-        KeyState::Active => "active",
-        KeyState::Earlier => "earlier",
-        KeyState::Retired => "retired",
-        KeyState::Lasting => "lasting",
-    }
+        .map(|key| json!({ "id": key.id, "created": key.created, "state": key.state.name() }));
+    let cells = keys
+        .iter()
+        .map(|key| [key.id.to_owned(), key.created.to_owned(), key.state.name().to_owned()]);
+    show::list(format, objects, ["key", "created", "state"], cells, 3)
 }
 
 fn rotate(config: &Config) -> Result<Exit, Failure> {

@@ -3,8 +3,12 @@
 pub(super) mod worker;
 
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 
 use arrow_schema::Schema;
+use core_cli::{
+    AnswerOutput, Global, QueryArguments, QueryLanguage, RowFormat, parameters_by_name,
+};
 use core_query::{Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter};
 use core_reading::{
     AnswerTarget, Opening, Printed, Progress, Question, Reader, personal_columns, tables,
@@ -13,11 +17,8 @@ use core_reading::{
 use core_store::Generation;
 
 use super::opened::Opened;
-use crate::cli::{
-    self, AnswerFormat, AnswerOutput, Global, QueryArguments, QueryLanguage, RowFormat,
-};
 use crate::exit::{Exit, Failure};
-use crate::{output, system};
+use crate::{output, system, typed};
 
 /// The advice to the user of a command who wants to see withheld columns.
 pub(super) const REMEDY: &str = "leave out --without-personal";
@@ -48,11 +49,11 @@ async fn ask(
     reader.add_findings(&mut session)?;
     let (last, since) = (generation.as_ref().map(Generation::id), arguments.since.as_deref());
     let Some(text) = &arguments.query else {
-        return tables(&session, list_format(&arguments.answer)?);
+        return tables(&session, arguments.answer.list_format().map_err(Failure::usage)?);
     };
     reader.add_named(&mut session, text).await?;
     let is_j1ql = arguments.language.map(|language| language == QueryLanguage::J1ql);
-    let parameters = cli::values(&arguments.parameters).map_err(Failure::usage)?;
+    let parameters = parameters_by_name(&arguments.parameters).map_err(Failure::usage)?;
     let question = Question::read(reader, &session, text, is_j1ql, parameters)?;
     question.add_history(reader, &mut session, last, since).await?;
     if arguments.explain {
@@ -65,26 +66,7 @@ async fn ask(
 
 /// Refuses an answer that cannot be written, before anything is asked.
 pub(super) fn check_output(output: &AnswerOutput) -> Result<(), Failure> {
-    match &output.out {
-        Some(path) if path.exists() && !output.force => Err(Failure::usage(format!(
-            "{} exists: name another file for --out, or replace it with --force",
-            path.display()
-        ))),
-        None if output.output == AnswerFormat::Parquet && io::stdout().is_terminal() => Err(
-            Failure::usage("a terminal cannot show Parquet: write it into a file with --out FILE"),
-        ),
-        _ => Ok(()),
-    }
-}
-
-/// The form of a list, which is always printed.
-pub(super) fn list_format(output: &AnswerOutput) -> Result<RowFormat, Failure> {
-    let format = output.output.of_rows().filter(|_| output.out.is_none());
-    format.ok_or_else(|| {
-        Failure::usage(
-            "a list is printed as table, json, ndjson or csv: leave out --out and Parquet",
-        )
-    })
+    output.check(Path::exists, io::stdout().is_terminal()).map_err(Failure::usage)
 }
 
 /// Prints the answer to a query.
@@ -111,7 +93,7 @@ pub(super) async fn print_answer(
     let (writer, columns) = (Box::new(output::writer()), output::terminal_columns());
     let target = AnswerTarget {
         file: output.out.as_deref(),
-        format: output.output.of_rows().map(Format::from),
+        format: output.output.of_rows().map(typed::format),
         printed: Printed { writer, columns },
     };
     write_answer(reader, result, target, progress).await?;

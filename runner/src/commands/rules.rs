@@ -3,10 +3,11 @@
 use std::io;
 use std::process::{Child, Stdio};
 
+use core_cli::{Global, ReportFormat, RowFormat, RulesCommand, RulesRunArguments, SeverityName};
 use core_evaluation::listing::{self, TestResults};
 use core_evaluation::{
-    Evaluator, RuleAnswers, RulesReport, WorkerProcess, check_problems, load_rules, rules_folder,
-    switch_failure,
+    Evaluator, RuleAnswers, RulesReport, WorkerProcess, check_known, check_on, check_problems,
+    load_rules, rules_folder, send_what_waits, switch_failure,
 };
 use core_reading::Reader;
 use core_rules::book::Book;
@@ -14,12 +15,11 @@ use core_rules::library::{KnownRule, Library};
 use core_rules::rule::Rule;
 use core_terminal::count;
 
+use super::notify;
 use super::opened::{self, Opened};
-use crate::cli::{Global, ReportFormat, RowFormat, RulesCommand, RulesRunArguments, SeverityName};
 use crate::config;
 use crate::exit::{Exit, Failure};
-use crate::output;
-use crate::system;
+use crate::{output, system, typed};
 
 /// Does what the command line says.
 pub(super) async fn dispatch(global: &Global, command: RulesCommand) -> Result<Exit, Failure> {
@@ -51,13 +51,14 @@ fn book(global: &Global) -> Result<Option<Book>, Failure> {
     Ok(Book::read(&tenant).map_err(core_engine::Failure::from)?)
 }
 
-/// Evaluates the rules of a tenant that are on, or some of them, in a process of their own.
-pub(super) async fn evaluate(
+/// Evaluates the rules of a tenant that are on at the end of a run, in a process of their own, and sends what waits.
+pub(super) async fn after_run(
     global: &Global,
     reader: &Reader<'_>,
-    only: &[String],
-) -> Result<RulesReport, Failure> {
-    Ok(evaluator(global, *reader, &load_rules(reader.folder)).evaluate(only).await?)
+) -> Result<RulesReport, core_engine::Failure> {
+    let library = load_rules(reader.folder);
+    let read_secret = notify::read_secret(reader);
+    core_evaluation::after_run(&evaluator(global, *reader, &library), &read_secret).await
 }
 
 fn evaluator<'a>(
@@ -82,16 +83,6 @@ fn start(global: &Global, rules: &[&Rule]) -> io::Result<Child> {
     command.spawn()
 }
 
-/// The failure of an evaluation after a run that has published.
-pub(super) fn failure_of(failure: Failure) -> Failure {
-    let program = system::own_command();
-    let error = failure.error.context(format!(
-        "the rules could not be evaluated, and what they have found stays as it was; `{program} rules run` \
-         evaluates them"
-    ));
-    Failure { error, ..failure }
-}
-
 /// Tells what rules have changed, beside the report of a run.
 pub(super) fn note(report: &RulesReport) {
     if let Some(summary) = report.summary() {
@@ -100,15 +91,14 @@ pub(super) fn note(report: &RulesReport) {
     output::notes(&report.remarks());
 }
 
-/// The exit and the reason, if a finding has the severity that the user names or a higher one.
-pub(super) fn fired(report: &RulesReport, fail_on: Option<SeverityName>) -> Option<(Exit, String)> {
-    let SeverityName(level) = fail_on?;
-    let highest = report.fired(level)?;
-    let program = system::own_command();
-    let message = format!(
-        "a finding of severity {highest} is open (--fail-on {level}): `{program} findings list` shows it"
-    );
-    Some((Exit::RuleFired, message))
+/// Tells of a finding that has the severity that the user names, or a higher one. Returns true if there is one.
+pub(super) fn tell_fired(report: &RulesReport, fail_on: Option<SeverityName>) -> bool {
+    let level = fail_on.map(typed::severity);
+    let text = level.and_then(|level| report.fired_text(level, system::own_command()));
+    if let Some(text) = &text {
+        output::error_text(text);
+    }
+    text.is_some()
 }
 
 fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
@@ -185,15 +175,10 @@ async fn run_now(global: &Global, arguments: &RulesRunArguments) -> Result<Exit,
     let opened = Opened::new(global)?;
     let reader = opened.reader();
     let library = load_rules(reader.folder);
-    for id in &arguments.ids {
-        let known = library.named(id).map_err(switch_failure)?;
-        if !known.is_on && !arguments.dry_run {
-            let program = system::own_command();
-            return Err(Failure::usage(format!(
-                "rule `{id}` is off: `{program} rules enable {id}` switches it on, and --dry-run tries it \
-                 as it is"
-            )));
-        }
+    if arguments.dry_run {
+        check_known(&library, &arguments.ids)?;
+    } else {
+        check_on(&library, &arguments.ids, system::own_command())?;
     }
     let evaluator = evaluator(global, reader, &library);
     if arguments.dry_run {
@@ -213,14 +198,9 @@ async fn run_now(global: &Global, arguments: &RulesRunArguments) -> Result<Exit,
     }
     let report = evaluator.evaluate(&arguments.ids).await?;
     print(&report, arguments.output)?;
-    super::notify::send(&reader, super::notify::AFTER_RUN).await?;
-    match fired(&report, arguments.fail_on) {
-        Some((exit, message)) => {
-            output::error_text(&message);
-            Ok(exit)
-        }
-        None => Ok(Exit::Complete),
-    }
+    send_what_waits(&reader, &notify::read_secret(&reader)).await?;
+    let has_fired = tell_fired(&report, arguments.fail_on);
+    Ok(if has_fired { Exit::RuleFired } else { Exit::Complete })
 }
 
 fn print(report: &RulesReport, format: ReportFormat) -> Result<(), Failure> {

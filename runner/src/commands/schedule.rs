@@ -3,11 +3,11 @@
 use std::future;
 use std::net::SocketAddr;
 
+use core_cli::{Global, RunArguments, ScheduleArguments};
 use core_explorer::Connections;
 use core_operations::{Bulletin, Context, Scheduler};
 use tokio::net::TcpListener;
 
-use crate::cli::{Global, RunArguments, ScheduleArguments};
 use crate::config::ENVIRONMENT;
 use crate::exit::{EXIT_CODE_TABLE, Exit, Failure};
 use crate::host::host;

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use core_cli::{Global, ServeArguments, ServeCommand, TokenCommand};
 use core_explorer::{
     Connections, Explorer, Exposure, Listening, ProxyUsers, Settings, Tls, TokenFile,
     TokenFileError,
@@ -16,12 +17,11 @@ use core_reading::{ExplorerHost, ExplorerSettings};
 use tokio::net::TcpListener;
 
 use super::opened::Opened;
-use super::run::signal;
-use crate::cli::{Global, ServeArguments, ServeCommand, TokenCommand};
 use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::service_manager::ServiceManager;
-use crate::{host, output, system};
+use crate::signals::signal;
+use crate::{host, output, system, typed};
 
 /// The file of tokens beside the configuration.
 const TOKENS: &str = "nexthink-graph-tokens.json";
@@ -35,7 +35,7 @@ pub(super) async fn serve(global: &Global, arguments: &ServeArguments) -> Result
         Some(ServeCommand::Token(TokenCommand::New { name, role, tokens })) => {
             let file = token_file(global, tokens.as_deref());
             let text =
-                file.add(name, (*role).into(), system::fill_random).map_err(refused_token)?;
+                file.add(name, typed::role(*role), system::fill_random).map_err(refused_token)?;
             output::result(&text);
             output::note(&format!(
                 "this is the only time that the token is shown; its hash is in {}",
@@ -66,10 +66,10 @@ async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failur
         port: address.port(),
         is_secure: listening.is_secure(),
         tokens: token_file(global, arguments.tokens.as_deref()).read()?,
-        proxy_users: arguments
-            .user_header
-            .as_ref()
-            .map(|header| ProxyUsers { header: header.clone(), role: arguments.user_role.into() }),
+        proxy_users: arguments.user_header.as_ref().map(|header| ProxyUsers {
+            header: header.clone(),
+            role: typed::role(arguments.user_role),
+        }),
         query_timeout: arguments.timeout.limit().unwrap_or(NO_LIMIT),
         parallel_queries: system::processors().max(2),
         web_folder: arguments.web.clone(),

@@ -3,22 +3,18 @@
 use std::borrow::Borrow;
 use std::path::Path;
 
-use clap::CommandFactory as _;
-use clap_complete::Shell;
-use core_engine::run;
-use core_engine::saved_queries;
-use core_jupiterone::Extras;
-use core_model::plan::{Decision, Plan};
+use core_cli::{DocsFormat, Global, Page, PlanFormat, RowFormat, Shell, completion_script};
+use core_engine::{pages, run, saved_queries};
+use core_model::drawing;
+use core_model::plan::Plan;
 use core_model::step::Step;
-use core_model::{documentation, drawing};
 use core_query::write_objects;
 use serde_json::{Value, json};
 
-use crate::cli::{Cli, DocsFormat, Global, Page, PlanFormat, RowFormat};
 use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
-use crate::output;
+use crate::{output, typed};
 
 /// The release notes of the page in JupiterOne's documentation.
 const RELEASE_NOTES: &str = include_str!("../../../CHANGELOG.md");
@@ -55,21 +51,8 @@ pub(super) fn plan(global: &Global, format: PlanFormat) -> Result<Exit, Failure>
 /// Lists the steps.
 pub(super) fn steps(format: RowFormat) -> Result<Exit, Failure> {
     let plan = whole_plan()?;
-    if format != RowFormat::Table {
-        let Value::Array(steps) = drawing::json(&plan) else { return Ok(Exit::Complete) };
-        return rows(steps, format);
-    }
-    let table = plan.steps().iter().map(|planned| {
-        let step = planned.step;
-        let entities: Vec<_> = step.entities.iter().map(|entity| entity.type_name).collect();
-        let relationships: Vec<_> =
-            step.relationships.iter().map(|relationship| relationship.type_name).collect();
-        let query = step.query().map_or("", |query| query.suggested_id);
-        [step.id.into(), query.into(), entities.join("\n"), relationships.join("\n")]
-    });
-    let header = ["step", "query ID", "entities", "relationships"];
-    output::result(&output::table(header, table, header.len()));
-    Ok(Exit::Complete)
+    let Value::Array(objects) = drawing::json(&plan) else { return Ok(Exit::Complete) };
+    list(format, objects, drawing::STEPS_HEADER, drawing::step_cells(&plan), 4)
 }
 
 /// Prints the query texts to save, for the wholes or for their parts, under the configured IDs where
@@ -91,38 +74,21 @@ pub(super) fn docs(
     format: Option<DocsFormat>,
     check: Option<&Path>,
 ) -> Result<Exit, Failure> {
-    let plan = whole_plan()?;
-    let text = match (page, format) {
-        (Some(Page::DataModel), _) => documentation::data_model(&plan),
-        (Some(Page::Authorization), _) => documentation::authorization(&plan),
-        (Some(Page::PersonalData), _) => {
-            documentation::personal_data(&plan) + &core_privacy::page::columns_and_rights()
-        }
-        (None, Some(DocsFormat::Sdk)) => {
-            core_jupiterone::sdk_section(&Step::integration_steps(), Extras::default())
-                .unwrap_or_default()
-        }
-        (None, _) => {
-            // What JupiterOne's own page has.
-            let plan = plan_of(&Step::integration_steps())?;
-            documentation::integration_page(&plan, RELEASE_NOTES)
-        }
+    let page = match (page, format) {
+        (Some(Page::DataModel), _) => pages::Page::DataModel,
+        (Some(Page::Authorization), _) => pages::Page::Authorization,
+        (Some(Page::PersonalData), _) => pages::Page::PersonalData,
+        (None, Some(DocsFormat::Sdk)) => pages::Page::SdkSection,
+        (None, _) => pages::Page::Integration { release_notes: RELEASE_NOTES },
     };
     let Some(path) = check else {
-        output::result(&text);
+        output::result(&page.text()?);
         return Ok(Exit::Complete);
     };
     let shown = path.display();
-    let is = std::fs::read_to_string(path)
+    let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("cannot read {shown}: {error}")))?;
-    // JupiterOne's tool replaces a section of a page and leaves the rest alone.
-    let ought = match format {
-        Some(DocsFormat::Sdk) => {
-            core_jupiterone::document(&is, &Step::integration_steps(), Extras::default()).ok()
-        }
-        _ => Some(text),
-    };
-    if ought.is_some_and(|page| page.trim_end() == is.trim_end()) {
+    if page.is_in(&text)? {
         return Ok(Exit::Complete);
     }
     Err(Failure::usage(format!(
@@ -132,10 +98,23 @@ pub(super) fn docs(
 
 /// Prints a completion script.
 pub(super) fn completions(shell: Shell) -> Exit {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "nexthink-graph", &mut script);
-    output::result(&String::from_utf8_lossy(&script));
+    output::result(&completion_script(shell));
     Exit::Complete
+}
+
+/// Prints a list: a table for people, of which so many of the first columns hold texts, or objects.
+pub(super) fn list<Object: Borrow<Value>, const WIDTH: usize>(
+    format: RowFormat,
+    objects: impl IntoIterator<Item = Object>,
+    header: [&str; WIDTH],
+    cells: impl IntoIterator<Item = [String; WIDTH]>,
+    texts: usize,
+) -> Result<Exit, Failure> {
+    if format != RowFormat::Table {
+        return rows(objects, format);
+    }
+    output::result(&output::table(header, cells, texts));
+    Ok(Exit::Complete)
 }
 
 /// Prints JSON objects as rows, one after the other: there may be hundreds of thousands.
@@ -143,15 +122,11 @@ pub(super) fn rows<Object: Borrow<Value>>(
     objects: impl IntoIterator<Item = Object>,
     format: RowFormat,
 ) -> Result<Exit, Failure> {
-    let written = write_objects(format.into(), objects, output::escaping_writer());
+    let written = write_objects(typed::format(format), objects, output::escaping_writer());
     written.map_err(anyhow::Error::new)?;
     Ok(Exit::Complete)
 }
 
 fn whole_plan() -> Result<Plan, Failure> {
-    plan_of(&Step::all())
-}
-
-fn plan_of(steps: &[&'static Step]) -> Result<Plan, Failure> {
-    Plan::new(steps, |_| Decision::Run).map_err(|error| Failure::new(Exit::Internal, error))
+    Ok(pages::plan_of(&Step::all())?)
 }

@@ -2,17 +2,19 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use core_config::simulated::{CLIENT_ID, CLIENT_SECRET, SimulatedHosts, TENANT};
+use core_cli::{Global, SimulateArguments};
+use core_config::simulated::{
+    CLIENT_ID, CLIENT_SECRET, ConfigurationFiles, SimulatedHosts, TENANT,
+};
 use core_simulator::{
-    Behaviour, Endpoints, JupiterOne, JupiterOneConfig, Scenario, Simulator, TenantSpec,
+    Behaviour, Endpoints, JupiterOne, JupiterOneConfig, Scenario, Simulator, TenantChoices,
+    TenantSpec,
 };
 
-use super::demo::living_estate;
-use super::run::signal;
-use crate::cli::{Global, SimulateArguments};
 use crate::exit::{Exit, Failure};
+use crate::signals::signal;
 use crate::{output, system};
 
 /// Serves until a signal asks to stop.
@@ -37,7 +39,9 @@ pub(super) async fn simulate(
         None => None,
     };
     if let Some(output) = &output {
-        output.write(simulator.endpoints(), jupiterone.as_ref(), arguments.force)?;
+        let jupiterone = jupiterone.as_ref().map(JupiterOne::url);
+        let hosts = SimulatedHosts { jupiterone, ..hosts(simulator.endpoints()) };
+        output.write(hosts, arguments.force)?;
     }
     if !global.quiet {
         note(simulator.endpoints(), jupiterone.as_ref(), arguments.config_out.as_deref());
@@ -92,23 +96,13 @@ fn behaviour(arguments: &SimulateArguments) -> Result<Behaviour, Failure> {
     let mut behaviour = match &arguments.scenario {
         Some(path) => read_scenario(path)?,
         None => Behaviour {
-            tenant: TenantSpec {
-                devices: 2000,
-                users: 1500,
-                packages_per_device: 60,
-                alerts: 300,
-                ..living_estate()
-            },
+            tenant: TenantSpec::company(system::now().0 / 1_000),
             ..Behaviour::default()
         },
     };
-    let tenant = &mut behaviour.tenant;
-    tenant.seed = arguments.seed.unwrap_or(tenant.seed);
-    tenant.devices = arguments.devices.unwrap_or(tenant.devices);
-    tenant.users = arguments.users.unwrap_or(tenant.users);
-    let packages = arguments.packages_per_device;
-    tenant.packages_per_device = packages.unwrap_or(tenant.packages_per_device);
-    tenant.alerts = arguments.alerts.unwrap_or(tenant.alerts);
+    let SimulateArguments { seed, devices, users, packages_per_device, alerts, .. } = *arguments;
+    let choices = TenantChoices { seed, devices, users, packages_per_device, alerts };
+    choices.apply(&mut behaviour.tenant);
     Ok(behaviour)
 }
 
@@ -127,70 +121,4 @@ fn read_scenario(path: &Path) -> Result<Behaviour, Failure> {
 pub(super) fn hosts(endpoints: &Endpoints) -> SimulatedHosts<'_> {
     let Endpoints { login, api, files } = endpoints;
     SimulatedHosts { login, api, files, jupiterone: None }
-}
-
-/// The files that `--config-out` writes.
-struct ConfigurationFiles {
-    configuration: PathBuf,
-    secret: PathBuf,
-}
-
-impl ConfigurationFiles {
-    fn new(configuration: &Path) -> Self {
-        let mut secret = configuration.as_os_str().to_owned();
-        secret.push(".secret");
-        Self { configuration: configuration.to_owned(), secret: secret.into() }
-    }
-
-    /// Refuses to replace a file, which may be the configuration of a real tenant or its secret.
-    fn check_free(&self, force: bool) -> Result<(), Failure> {
-        // A link that leads nowhere is there too.
-        let is_there = |path: &&PathBuf| path.symlink_metadata().is_ok();
-        match [&self.configuration, &self.secret].into_iter().find(is_there) {
-            Some(path) if !force => Err(exists_already(path)),
-            _ => Ok(()),
-        }
-    }
-
-    fn write(
-        &self,
-        endpoints: &Endpoints,
-        jupiterone: Option<&JupiterOne>,
-        force: bool,
-    ) -> Result<(), Failure> {
-        let jupiterone = jupiterone.map(JupiterOne::url);
-        let hosts = SimulatedHosts { jupiterone, ..hosts(endpoints) };
-        let secret_file = self.secret.file_name().unwrap_or_default().to_string_lossy();
-        let text = hosts.whole_configuration("simulated-store", &secret_file);
-        write_new_file(&self.secret, CLIENT_SECRET, force)?;
-        write_new_file(&self.configuration, &text, force)
-    }
-}
-
-/// Writes a file that only its owner can read; only with `force` in place of another one.
-pub(super) fn write_new_file(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
-    let is_there = path.symlink_metadata().is_ok();
-    let written = if force {
-        core_files::replace_file(path, text.as_bytes())
-    } else {
-        core_files::write_new_file(path, text.as_bytes())
-    };
-    written.map_err(|error| {
-        if error.source.kind() == io::ErrorKind::AlreadyExists {
-            return exists_already(path);
-        }
-        if !is_there {
-            // Half a file would stand in the way of the next attempt.
-            let _ = core_files::remove_file_if_present(path);
-        }
-        Failure::new(Exit::Configuration, error)
-    })
-}
-
-/// The refusal to replace a file.
-pub(super) fn exists_already(path: &Path) -> Failure {
-    Failure::usage(format!(
-        "{} exists already: --force replaces it, or choose another file",
-        path.display()
-    ))
 }

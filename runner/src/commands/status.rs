@@ -1,9 +1,9 @@
 //! `status` and `fleet status`: when tenants have run and will run, and whether what they have published is recent.
 
+use core_cli::{Age, Global, ReportFormat, RowFormat, StatusArguments};
 use core_operations::Health;
 use core_operations::status::{HEADER, StatusRow, cells, describe};
 
-use crate::cli::{Age, Global, ReportFormat, RowFormat, StatusArguments};
 use crate::config;
 use crate::exit::{EXIT_CODE_TABLE, Exit, Failure};
 use crate::host::host;
@@ -24,9 +24,7 @@ pub(super) fn status(global: &Global, arguments: &StatusArguments) -> Result<Exi
     let rows = describe(&name, &health, EXIT_CODE_TABLE).into_iter();
     let row = StatusRow::new(name, Ok(health));
     match arguments.output {
-        ReportFormat::Json => {
-            output::result(&serde_json::to_string_pretty(&row).map_err(anyhow::Error::new)?);
-        }
+        ReportFormat::Json => output::json(&row)?,
         ReportFormat::Table => {
             let rows = rows.map(|(what, value)| [what.to_owned(), value]);
             output::result(&output::table(["status", ""], rows, 2));
@@ -66,7 +64,7 @@ fn judge(rows: &[StatusRow], max_age: Option<Age>) -> Exit {
         if let Some(problem) = &row.problem {
             output::error_text(&format!("{}: {problem}", row.tenant));
         }
-        if let Some(age) = max_age.filter(|age| row.is_older_than(age.0)) {
+        if let Some(age) = max_age.filter(|age| row.is_older_than(age.seconds())) {
             output::error_text(&format!("{}: nothing was published within {age}", row.tenant));
             exit = exit.worse(Exit::Stale);
         }

@@ -2,10 +2,10 @@
 
 mod copy;
 
+use core_cli::{Global, RowFormat};
 use core_engine::generations::{self, VerifiedPart};
 
 pub(super) use self::copy::copy;
-use crate::cli::{Global, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::output;
 
@@ -17,12 +17,9 @@ pub(super) fn verify(global: &Global, format: RowFormat) -> Result<Exit, Failure
         output::note(&format!("nothing is stored of tenant {}", tenant.name()));
         return Ok(Exit::Complete);
     }
-    if format == RowFormat::Table {
-        let rows = parts.iter().map(VerifiedPart::cells);
-        output::result(&output::table(["part", "result"], rows, 2));
-    } else {
-        super::show::rows(parts.iter().map(VerifiedPart::to_json), format)?;
-    }
+    let (objects, cells) =
+        (parts.iter().map(VerifiedPart::to_json), parts.iter().map(VerifiedPart::cells));
+    super::show::list(format, objects, ["part", "result"], cells, 2)?;
     match generations::damage_text(&parts) {
         None => Ok(Exit::Complete),
         Some(text) => Err(Failure::new(Exit::DataRefused, anyhow::Error::msg(text))),

@@ -3,10 +3,10 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use core_cli::Global;
 use core_files::{FileError, sync_folder, write_new_file};
 use core_operations::support_bundle;
 
-use crate::cli::Global;
 use crate::config::{self, Config, ENVIRONMENT, Source};
 use crate::exit::{EXIT_CODE_TABLE, Exit, Failure};
 use crate::host::host;

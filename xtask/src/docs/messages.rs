@@ -14,12 +14,11 @@ const FOLDERS: [&str; 2] = ["runner/src/", "core/"];
 
 /// Files whose texts are pages, queries, help or declarations, and crates that print nothing to
 /// users.
-const OTHER_TEXTS: [&str; 8] = [
+const OTHER_TEXTS: [&str; 7] = [
     "core/simulator/",
     "core/jupiterone/src/documentation.rs",
     "core/model/src/documentation",
     "core/privacy/src/page.rs",
-    "runner/src/cli",
     "runner/src/privacy/page.rs",
     "runner/src/record/",
     "/tests",

@@ -3,12 +3,15 @@
 use core_audit::{HOUR_MS, Span};
 use core_store::RunLock;
 
-use super::{AuditReport, Collection, Gap, start_over};
+use super::{AuditReport, Collection, Gap, LOG, start_over};
 use crate::cancellation::Cancellation;
 use crate::engine::Engine;
-use crate::failure::Failure;
+use crate::failure::{Ending, Failure};
+use crate::interruption::{Signals, interruptible};
+use crate::ledger::{self, Event};
 use crate::run::{FetchedTable, fetch_table};
 use crate::settings::Audit;
+use crate::whole_run::Part;
 
 /// A period to read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,24 +66,55 @@ pub struct Backfill<'a> {
     pub engine: Engine<'a>,
     /// The audit trail.
     pub audit: &'a Audit,
-    /// The lock of the tenant's store.
-    pub lock: &'a RunLock,
     /// The period.
     pub period: Period,
     /// True if all events are removed first, once the trail answers.
     pub starts_over: bool,
-    /// Stops it.
-    pub cancellation: &'a Cancellation,
 }
 
 impl Backfill<'_> {
-    /// Reads the period. `removed` gets the number of events that were removed first, even if reading fails.
+    /// Reads the period until it is done or a signal stops it. `note_removed` gets the number of events that were removed
+    /// first, whatever comes after. The ledger has an entry about it, also if it fails.
     ///
     /// # Errors
     ///
-    /// The trail does not answer, so no event was removed, or the store cannot be written.
-    pub async fn run(self, removed: &mut Option<u64>) -> Result<AuditReport, Failure> {
-        let Self { engine, audit, lock, period, starts_over, cancellation } = self;
+    /// Another process writes to the store, it was stopped, the events are not removed since nothing could take their
+    /// place, or the store cannot be written.
+    pub async fn run(
+        self,
+        signals: &impl Signals,
+        note_removed: impl FnOnce(u64),
+    ) -> Result<AuditReport, Failure> {
+        let host = self.engine.host;
+        let (cancellation, mut removed) = (Cancellation::default(), None);
+        let lock = self.engine.lock()?;
+        let reading = self.read(&lock, &cancellation, &mut removed);
+        let told = Part::Run.told();
+        let read = interruptible(signals, &cancellation, told, Box::pin(reading)).await;
+        if let Some(events) = removed {
+            note_removed(events);
+        }
+        let (ending, added) = match &read {
+            Ok(report) => (report.ending(), report.added()),
+            Err(failure) => (Ending::Failed(failure.kind), 0),
+        };
+        let Gap { from, to } = Gap::of(&self.period.span);
+        let (from, to) = (from.as_str(), to.as_str());
+        let exit_code = (host.exit_code)(ending);
+        let event = Event::Backfill { source: LOG, from, to, removed, added, exit_code };
+        let recorded = ledger::record(host, lock.tenant(), &event);
+        let report = read?;
+        recorded?;
+        Ok(report)
+    }
+
+    async fn read(
+        self,
+        lock: &RunLock,
+        cancellation: &Cancellation,
+        removed: &mut Option<u64>,
+    ) -> Result<AuditReport, Failure> {
+        let Self { engine, audit, period, starts_over } = self;
         if starts_over {
             crate::check::require_audit(engine).await?;
         }

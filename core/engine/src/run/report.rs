@@ -300,6 +300,14 @@ impl StepReport {
         StepReport { id: step.id, name: step.name, ..StepReport::default() }
     }
 
+    /// Says in some words how the step has ended.
+    pub fn progress_text(&self) -> String {
+        match &self.reason {
+            Some(reason) => format!("{}: {reason}", self.outcome),
+            None => format!("{}: {} rows", self.outcome, self.rows.read),
+        }
+    }
+
     /// Adds the facts about the downloads.
     pub(super) fn deliver(&mut self, delivery: &FetchedFiles) {
         let FetchedFiles { files, truncated, lacking, parts, narrowing, prepared } = delivery;

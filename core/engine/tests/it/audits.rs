@@ -1,11 +1,14 @@
 //! The audit trail as a part of runs: alone, after a generation, from the table, again, and when it cannot be read.
 
+use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use core_audit::{HOUR_MS, Span};
 use core_engine::audit::{
     AuditReport, Backfill, Collection, LOG, Notes, Period, check_settings, older_than,
 };
+use core_engine::interruption::Signals;
 use core_engine::privacy::policy;
 use core_engine::run::{Finished, RunOptions};
 use core_engine::settings::{Audit, AuditSource, AuditTable, AuditTrails};
@@ -239,14 +242,24 @@ async fn read_again(
     removed: &mut Option<u64>,
 ) -> Result<AuditReport, Failure> {
     let engine = world.tenant.engine();
-    let lock = engine.lock().expect("the lock is free");
     let now = i64::try_from(world.now()).expect("a time");
     let period = Period::new(now - 48 * HOUR_MS, now, 365, now).expect("it is kept");
-    let cancellation = Cancellation::default();
     let audit = engine.settings.audit.as_ref().expect("it is configured");
-    let backfill =
-        Backfill { engine, audit, lock: &lock, period, starts_over, cancellation: &cancellation };
-    backfill.run(removed).await
+    let backfill = Backfill { engine, audit, period, starts_over };
+    backfill.run(&NoSignals, |events| *removed = Some(events)).await
+}
+
+/// No signal comes.
+struct NoSignals;
+
+impl Signals for NoSignals {
+    type Guard = ();
+
+    async fn next(&self) -> StopReason {
+        pending().await
+    }
+
+    fn guard(&self, _: &Cancellation, _: Duration, _: &'static str) {}
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use core_engine::destruction::{self, Certificate};
-use core_engine::keys;
+use core_engine::destruction::{self, Certificate, Found, Removal};
+use core_engine::{FailureKind, keys};
 use core_store::{Destruction, Location, Store};
 
 use super::support::{NOON, Tenant};
@@ -96,4 +96,54 @@ async fn what_the_program_cannot_remove_is_named() {
     keys::create(tenant.engine()).expect("there are no keys yet");
     let after = destruction::remaining(tenant.engine(), &stored);
     assert!(after[0].starts_with("the key file ") && after[1..] == before, "{after:?}");
+}
+
+fn found(tenant: &Tenant) -> Removal {
+    match destruction::find(tenant.engine(), "acme", false).map_err(|failure| failure.error) {
+        Ok(Found::Stored(removal)) => removal,
+        Ok(Found::Interrupted(_)) => panic!("no removal was interrupted"),
+        Err(error) => panic!("{error:#}"),
+    }
+}
+
+#[tokio::test]
+async fn what_would_be_removed_is_shown_and_nothing_is_while_people_decide() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    let removal = found(&tenant);
+    let object = serde_json::to_value(removal.preview(true)).expect("it is JSON");
+    assert_eq!((&object["dryRun"], &object["tenant"]), (&true.into(), &"acme".into()));
+    let kinds: Vec<String> = removal.rows().map(|[kind, ..]| kind).collect();
+    assert_eq!(object["files"].as_object().expect("by kind").len(), kinds.len());
+    let remarks = removal.remarks();
+    assert!(remarks.iter().all(|line| line.starts_with("not removed: ")), "{remarks:?}");
+    let refused = tenant.run().await.map(drop).expect_err("it is locked");
+    assert_eq!(refused.kind, FailureKind::Locked);
+    let refused =
+        destruction::find(tenant.engine(), "acme", false).map(drop).expect_err("it is locked");
+    assert_eq!(refused.kind, FailureKind::Locked);
+    drop(removal);
+    assert!(tenant.published().is_some(), "nothing was removed");
+    tenant.run().await.expect("it is free again");
+}
+
+#[tokio::test]
+async fn a_removal_that_has_begun_can_only_be_finished_and_is_certified_once() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    drop(found(&tenant).begin(&tenant.host).expect("nothing else writes"));
+    let Ok(Found::Interrupted(begun)) = destruction::find(tenant.engine(), "acme", false) else {
+        panic!("it has begun");
+    };
+    let finished = destruction::finish_begun(&tenant.host, begun).expect("it is removed");
+    let (certificate, path) = finished.expect("it was not certified before");
+    assert!(path.exists());
+    let text = certificate.text();
+    assert!(text.starts_with("destruction d-") && text.contains("of tenant acme"), "{text}");
+    let remarks = certificate.remarks("graph");
+    let last = remarks.last().expect("it says what would bring the tenant back");
+    assert!(last.starts_with("the next `graph run` would fetch the tenant again"), "{last}");
+    let refused =
+        destruction::find(tenant.engine(), "acme", false).map(drop).expect_err("it is gone");
+    assert_eq!(refused.kind, FailureKind::Configuration);
 }

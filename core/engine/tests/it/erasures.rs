@@ -1,6 +1,9 @@
 //! Erasures and retrievals of a tenant that runs, in process.
 
+use std::time::Duration;
+
 use core_engine::erasure::{self, Lifted, Recleansing, Request};
+use core_engine::interruption::Signals;
 use core_engine::{Cancellation, Ending, Engine, Failure, FailureKind, StopReason, privacy};
 use core_erasure::lists::erasure_ids;
 use core_erasure::subject::{AllPseudonyms, SubjectKind, find};
@@ -98,6 +101,40 @@ async fn an_erasure_that_is_stopped_is_finished_by_the_next_run() {
     assert!(!has_user(&tenant, &uid));
     let lock = self::lock(&tenant);
     assert!(!is_unfinished(&lock), "the run has searched for it, and certified it");
+}
+
+/// A signal that comes as soon as somebody listens.
+struct AtOnce;
+
+impl Signals for AtOnce {
+    type Guard = ();
+
+    async fn next(&self) -> StopReason {
+        StopReason::Interrupted
+    }
+
+    fn guard(&self, stop: &Cancellation, _: Duration, _: &'static str) {
+        stop.request(StopReason::Interrupted);
+    }
+}
+
+#[tokio::test]
+async fn work_that_a_signal_stops_says_whether_an_erasure_is_left_to_finish() {
+    let tenant = tenant().await;
+    let stopped = |work: &dyn Fn(&RunLock) -> Result<(), Failure>| {
+        let failure =
+            erasure::stoppable(tenant.engine(), &AtOnce, work).expect_err("it is stopped");
+        assert_eq!(failure.kind, FailureKind::Stopped(StopReason::Interrupted));
+        failure.error.to_string()
+    };
+    let text = stopped(&|_| Err(StoreError::Stopped.into()));
+    assert_eq!(text, "stopped by a signal; nothing was erased");
+    interrupt_erasure(&tenant);
+    let text = stopped(&|lock| erasure::cleanse_what_came_back(tenant.engine(), lock).map(drop));
+    assert!(text.starts_with("stopped by a signal; the erasure is not finished"), "{text}");
+    assert!(text.ends_with("`nexthink-graph privacy suppression apply`"), "{text}");
+    // What is done in spite of the signal counts.
+    assert!(erasure::stoppable(tenant.engine(), &AtOnce, |_| Ok::<_, Failure>(())).is_ok());
 }
 
 /// Suppresses the first user as an erasure does that is killed before it cleanses anything.
@@ -244,4 +281,22 @@ async fn a_preview_changes_nothing() {
     assert!(preview.rows.values().sum::<u64>() >= 1);
     drop(lock);
     assert!(has_user(&tenant, &uid));
+}
+
+#[tokio::test]
+async fn an_answer_to_a_person_is_in_the_ledger_and_finds_whom_the_words_name() {
+    let tenant = tenant().await;
+    let uid = first_uid(&tenant.published().expect("it is published"));
+    let store = tenant.engine().tenant().expect("the store is there");
+    let answer = |typed: &str| {
+        let answer =
+            erasure::answer(tenant.engine(), &store, SubjectKind::User, &[typed.to_owned()]);
+        answer.map_err(|failure| failure.error).expect("everything can be read")
+    };
+    let (subject, retrieval) = answer(&uid);
+    assert_eq!((subject.keys.len(), retrieval.entities[USERS].len()), (1, 1));
+    let (nobody, nothing) = answer("nobody@acme.example");
+    assert!(nobody.keys.is_empty() && nothing.rows() == 0);
+    let answers = events(&tenant).into_iter().filter(|event| event == "retrieval").count();
+    assert_eq!(answers, 2, "{:?}", events(&tenant));
 }

@@ -30,6 +30,7 @@ mod stopping;
 mod stored;
 mod support;
 mod trouble;
+mod whole_runs;
 mod world;
 mod year;
 

@@ -109,3 +109,28 @@ async fn a_run_whose_clock_disagrees_with_nexthinks_removes_nothing_by_age() {
     run().await;
     assert!(!is_kept());
 }
+
+#[tokio::test]
+async fn a_dry_run_names_what_would_go_and_what_is_compared_with_stays() {
+    let mut tenant = tenant().await;
+    let stored = tenant.engine().tenant().expect("the store is there");
+    let kept = || stored.history().expect("it can be listed").len();
+    let before = kept();
+    // The clock of the test and the simulated tenant's disagree, so that no run has noted a time.
+    let noted = core_engine::retention::retain(tenant.engine(), &stored, false, true);
+    assert!(noted.is_ok_and(|report| report.plan.removals.is_empty()));
+    let late = Moment(NOON.0 + 2_000 * DAY_MS);
+    tenant.host.clock = std::sync::Arc::new(move || late);
+    let engine = tenant.engine();
+    let retain = |is_dry_run, accept_clock| {
+        let report = core_engine::retention::retain(engine, &stored, is_dry_run, accept_clock);
+        report.map_err(|failure| failure.error).expect("the store can be used")
+    };
+    assert!(retain(false, false).refusal("graph").is_some(), "the clock has jumped");
+    let dry = retain(true, true);
+    assert!(dry.is_dry_run && !dry.plan.removals.is_empty());
+    assert_eq!(kept(), before, "nothing was removed");
+    let done = retain(false, true);
+    assert_eq!(done.plan.removals.len(), dry.plan.removals.len());
+    assert_eq!(kept(), 1, "the published one stays");
+}

@@ -130,18 +130,3 @@ fn a_row_of_many_tenants_has_times_to_the_minute_or_says_what_cannot_be_read() {
     assert_eq!(row.problem.as_deref(), Some("it is broken"));
     assert!(!row.is_older_than(0), "its problem is told instead");
 }
-
-#[test]
-fn an_age_is_told_in_the_largest_unit_that_fits_twice() {
-    for (seconds, expected) in [
-        (0, "0 seconds"),
-        (119, "119 seconds"),
-        (120, "2 minutes"),
-        (7199, "119 minutes"),
-        (7200, "2 hours"),
-        (48 * 3600 - 1, "47 hours"),
-        (48 * 3600, "2 days"),
-    ] {
-        assert_eq!(age_text(seconds), expected);
-    }
-}

@@ -71,6 +71,23 @@ pub fn advisories(
 }
 
 impl AdvisoryLine {
+    /// The header of a table of lines, whose last column is a number.
+    pub const HEADER: [&str; 7] =
+        ["package", "advisory", "verdict", "fixed in", "severity", "source", "devices"];
+
+    /// Returns the line for people.
+    pub fn cells(&self) -> [String; 7] {
+        [
+            format!("{} {}", self.package.name, self.package.version).trim().to_owned(),
+            self.id.clone(),
+            self.verdict.to_owned(),
+            self.fixed_in.clone(),
+            self.severity.clone(),
+            self.source.name.clone(),
+            self.package.devices.to_string(),
+        ]
+    }
+
     /// Returns the line as an object.
     pub fn to_json(&self) -> Value {
         json!({
@@ -128,6 +145,8 @@ mod tests {
         let expected =
             [("p1", "A-1", "affected"), ("p1", "CVE-1", "candidate"), ("p2", "CVE-1", "candidate")];
         assert_eq!(found, expected);
+        let expected = ["Foo 1.0", "A-1", "affected", "2.0", "high", "own.csv", "2"];
+        assert_eq!(lines[0].cells(), expected);
         let row = lines[0].to_row();
         assert_eq!((&row["_key"], &row["source"]), (&json!("p1|A-1"), &json!("own.csv")));
     }

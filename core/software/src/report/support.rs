@@ -110,6 +110,22 @@ impl SupportLine {
         }
     }
 
+    /// The header of a table of lines, whose last column is a number.
+    pub const HEADER: [&str; 6] =
+        ["software", "product and release", "support", "ends", "rule", "devices"];
+
+    /// Returns the line for people.
+    pub fn cells(&self, today: Date) -> [String; 6] {
+        [
+            format!("{} {}", self.name, self.version).trim().to_owned(),
+            format!("{} {}", self.product, self.releases.join(", ")),
+            self.state(today).to_owned(),
+            self.ends(),
+            format!("{} ({})", self.rule, self.confidence),
+            self.devices.to_string(),
+        ]
+    }
+
     /// Returns the line as an object.
     pub fn to_json(&self, source: &Source, today: Date) -> Value {
         json!({
@@ -192,6 +208,15 @@ mod tests {
             (line.to_json(&source, date(2026, 3, 1)), line.to_row(&source, date(2026, 3, 1)));
         assert_eq!(object["releases"], json!(["11-24h2-e", "11-24h2-w"]));
         assert_eq!(row["releases"], "11-24h2-e, 11-24h2-w");
+        let expected = [
+            "Windows 11 Pro 10.0.26100",
+            "windows 11-24h2-e, 11-24h2-w",
+            "ended",
+            "",
+            "build (certain)",
+            "3",
+        ];
+        assert_eq!(line.cells(date(2026, 3, 1)), expected);
         assert_eq!(row["_key"], "system:Windows 11 Pro 10.0.26100");
         assert_eq!((&row["source"], &row["sourceAgeDays"]), (&json!("products.json"), &json!(7)));
         let package = SupportLine { kind: "package", package: Some("p1".to_owned()), ..line };

@@ -1,8 +1,6 @@
 //! `privacy erase` and `privacy suppression`: takes a person or device out for good, and back in.
 
-use std::time::Duration;
-
-use core_engine::Cancellation;
+use core_cli::{EraseArguments, Global, ReportFormat, RowFormat, SubjectArguments};
 use core_engine::erasure::{self, Lifted, Recleansing, Request};
 use core_engine::privacy;
 use core_erasure::certificate::Certificate;
@@ -11,22 +9,14 @@ use core_erasure::summary::{self, certificate_text, check_reason, known_by};
 use core_erasure::{SearchReport, damage};
 use core_privacy::keys::KeyRing;
 use core_store::RunLock;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cli::{EraseArguments, Global, ReportFormat, RowFormat, SubjectArguments};
 use crate::commands;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
 use crate::host::{engine, host};
-use crate::signals::StopOnSignal;
+use crate::signals::ProcessSignals;
 use crate::{output, system};
-
-/// The time that work on the store has to end by itself after a signal.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// The message about work that did not end by itself.
-const CUT_OFF: &str =
-    "an erasure that has begun is finished by the next run before it reads anything";
 
 /// Erases, or only shows what would go or stay.
 pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit, Failure> {
@@ -37,7 +27,9 @@ pub(super) fn erase(global: &Global, arguments: &EraseArguments) -> Result<Exit,
     let keys = privacy::load_keys(engine(&config))?;
     let reason = reason.unwrap_or_default();
     let request = Request { kind, typed, reason, removes_damaged: arguments.remove_damaged };
-    stoppable(&config, |lock| erase_locked(global, arguments, &config, &keys, &request, lock))
+    erasure::stoppable(engine(&config), &ProcessSignals, |lock| {
+        erase_locked(global, arguments, &config, &keys, &request, lock)
+    })
 }
 
 fn erase_locked(
@@ -49,9 +41,7 @@ fn erase_locked(
     lock: &RunLock,
 ) -> Result<Exit, Failure> {
     let (subject, shortfalls) = erasure::subject(engine(config), lock, keys, request)?;
-    for shortfall in &shortfalls {
-        output::note(shortfall);
-    }
+    output::notes(&shortfalls);
     if arguments.review || !arguments.yes {
         let findings = erasure::preview(engine(config), lock, keys, &subject)?;
         erasure::record_preview(host(), lock, request.kind, &findings)?;
@@ -72,29 +62,13 @@ fn erase_locked(
     }
     let erased = erasure::erase(engine(config), lock, keys, request, &subject)?;
     match arguments.output {
-        ReportFormat::Json => output::result(&pretty(&json!(erased.certificate))?),
+        ReportFormat::Json => output::json(&json!(erased.certificate))?,
         ReportFormat::Table => print(&erased.certificate),
     }
     if !global.quiet {
-        note_all(&erasure::elsewhere(engine(config), &erased.keys));
+        output::notes(&erasure::elsewhere(engine(config), &erased.keys));
     }
     Ok(Exit::Complete)
-}
-
-/// Works on the locked store until it is done, or until a signal asks it to stop. An erasure that had begun then is
-/// finished by the next command that takes the lock.
-fn stoppable<T>(
-    config: &Config,
-    work: impl FnOnce(&RunLock) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let stop = Cancellation::default();
-    let _listener = StopOnSignal::start(&stop, GRACE, CUT_OFF);
-    let lock = engine(config).lock_until(&stop)?;
-    let done = work(&lock);
-    let (Err(_), Some(reason)) = (&done, stop.reason()) else { return done };
-    let ended = erasure::stopped_text(engine(config), &lock)?;
-    let error = anyhow::anyhow!("stopped by a signal; {ended}");
-    Err(Failure { exit: reason.into(), error })
 }
 
 fn note_damaged(subject: &Subject) {
@@ -118,8 +92,7 @@ pub(super) fn subject_of(arguments: &SubjectArguments) -> (SubjectKind, &[String
 /// Prints the identifiers of the subject, and the rows, texts and events that would go.
 fn show(subject: &Subject, findings: &SearchReport, format: ReportFormat) -> Result<(), Failure> {
     if format == ReportFormat::Json {
-        output::result(&pretty(&summary::preview_json(subject, findings))?);
-        return Ok(());
+        return Ok(output::json(&summary::preview_json(subject, findings))?);
     }
     output::result(&output::table(["what would go", "count"], summary::preview_rows(findings), 1));
     let header = ["known by", "kind", "suppressed"];
@@ -127,15 +100,14 @@ fn show(subject: &Subject, findings: &SearchReport, format: ReportFormat) -> Res
         .into_iter()
         .map(|known| [known.identifier, known.kind.to_owned(), known.suppressed]);
     output::result(&output::table(header, rows, 3));
-    note_all(&summary::preview_remarks(subject, findings, system::own_command()));
+    output::notes(&summary::preview_remarks(subject, findings, system::own_command()));
     Ok(())
 }
 
 /// The places that may name the subject and stay.
 fn review(findings: &SearchReport, format: ReportFormat) -> Result<Exit, Failure> {
     if format == ReportFormat::Json {
-        let report = json!({ "possibleMentions": findings.possible.to_json() });
-        output::result(&pretty(&report)?);
+        output::json(&json!({ "possibleMentions": findings.possible.to_json() }))?;
         return Ok(Exit::Complete);
     }
     let rows = summary::possible_rows(findings);
@@ -146,13 +118,7 @@ fn review(findings: &SearchReport, format: ReportFormat) -> Result<Exit, Failure
 
 fn print(certificate: &Certificate) {
     output::result(&certificate_text(certificate));
-    note_all(&summary::certificate_remarks(certificate, system::own_command()));
-}
-
-fn note_all(remarks: &[String]) {
-    for remark in remarks {
-        output::note(remark);
-    }
+    output::notes(&summary::certificate_remarks(certificate, system::own_command()));
 }
 
 /// Lists the erasures that are in force.
@@ -161,16 +127,9 @@ pub(super) fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> 
     let tenant = commands::tenant(global)?;
     let list = privacy::all_suppressions(engine(&config), &tenant)?;
     let erasures = list.iter().flat_map(summary::in_force).collect::<Vec<_>>();
-    if format != RowFormat::Table {
-        return commands::show::rows(erasures, format);
-    }
-    let rows = erasures.iter().map(|erasure| {
-        ["erasure", "since", "reason", "identifiers"].map(|name| {
-            erasure[name].as_str().map_or_else(|| erasure[name].to_string(), str::to_owned)
-        })
-    });
-    output::result(&output::table(["erasure", "since", "reason", "identifiers"], rows, 3));
-    Ok(Exit::Complete)
+    let header = ["erasure", "since", "reason", "identifiers"];
+    let cells = erasures.iter().map(summary::in_force_cells);
+    commands::show::list(format, &erasures, header, cells, 3)
 }
 
 /// Lifts an erasure: the next run reads the subject again. What was removed stays removed.
@@ -178,10 +137,10 @@ pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Fail
     check_reason(reason).map_err(Failure::usage)?;
     let config = commands::configured(global)?;
     let Lifted { identifiers, shortfalls } =
-        stoppable(&config, |lock| Ok(erasure::lift(engine(&config), lock, id, reason)?))?;
-    for shortfall in &shortfalls {
-        output::note(shortfall);
-    }
+        erasure::stoppable(engine(&config), &ProcessSignals, |lock| {
+            erasure::lift(engine(&config), lock, id, reason)
+        })?;
+    output::notes(&shortfalls);
     if identifiers == 0 {
         return Err(Failure::usage(format!(
             "there is no erasure `{id}`: `{} privacy suppression list` shows those in force",
@@ -197,8 +156,8 @@ pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Fail
 /// Takes out again who came back with an older store, and finishes erasures that were interrupted.
 pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Failure> {
     let config: Config = commands::configured(global)?;
-    let (removed, recleansing) = stoppable(&config, |lock| {
-        Ok(erasure::apply_suppressions(engine(&config), lock, removes_damaged)?)
+    let (removed, recleansing) = erasure::stoppable(engine(&config), &ProcessSignals, |lock| {
+        erasure::apply_suppressions(engine(&config), lock, removes_damaged)
     })?;
     for generation in &removed {
         output::note(&format!("generation {generation} could not be read and is removed"));
@@ -213,8 +172,4 @@ pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Fail
         return Ok(Exit::Complete);
     }
     Err(Failure::new(Exit::DataRefused, anyhow::Error::msg(shortfalls.join("\n"))))
-}
-
-fn pretty(value: &Value) -> Result<String, Failure> {
-    Ok(serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?)
 }

@@ -1,9 +1,9 @@
 //! `privacy ledger`: lists and verifies who did what with the data.
 
+use core_cli::{Global, ReportFormat, RowFormat};
 use core_engine::ledger::report;
 use core_store::LedgerHead;
 
-use crate::cli::{Global, ReportFormat, RowFormat};
 use crate::exit::{Exit, Failure};
 use crate::{commands, output};
 
@@ -11,11 +11,9 @@ use crate::{commands, output};
 pub(super) fn list(global: &Global, events: &[String], format: RowFormat) -> Result<Exit, Failure> {
     let mut entries = commands::tenant(global)?.ledger().entries()?;
     entries.retain(|entry| events.is_empty() || events.contains(&entry.record.event));
-    if format != RowFormat::Table {
-        return commands::show::rows(entries.iter().map(report::entry_json), format);
-    }
-    output::result(&output::table(report::HEADER, entries.iter().map(report::cells), 5));
-    Ok(Exit::Complete)
+    let (objects, cells) =
+        (entries.iter().map(report::entry_json), entries.iter().map(report::cells));
+    commands::show::list(format, objects, report::HEADER, cells, 5)
 }
 
 /// Verifies the chain, against the heads that are known too.
@@ -36,8 +34,7 @@ pub(super) fn verify(
     let verification = tenant.ledger().verify(&known)?;
     match format {
         ReportFormat::Json => {
-            let report = report::verification_json(&verification, known.len());
-            output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
+            output::json(&report::verification_json(&verification, known.len()))?;
         }
         ReportFormat::Table => {
             output::result(&report::verification_text(&verification, known.len()));

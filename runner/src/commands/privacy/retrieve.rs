@@ -1,14 +1,11 @@
 //! `privacy retrieve`: everything that is known of a person or device.
 
-use core_engine::ledger::{self, Event};
-use core_engine::{erasure, privacy};
-use core_erasure::subject::{self, AllPseudonyms};
+use core_cli::{Global, RetrievalFormat, RetrieveArguments};
+use core_engine::erasure;
 use core_erasure::{damage, page};
 
-use crate::cli::{Global, RetrievalFormat, RetrieveArguments};
 use crate::exit::{Exit, Failure};
-use crate::host::{engine, host};
-use crate::system;
+use crate::host::engine;
 use crate::{commands, output};
 
 /// Prints it, and tells the ledger first.
@@ -16,22 +13,10 @@ pub(super) fn retrieve(global: &Global, arguments: &RetrieveArguments) -> Result
     let config = commands::configured(global)?;
     let tenant = commands::tenant(global)?;
     let (kind, typed) = super::erase::subject_of(&arguments.subject);
-    let pseudonyms = if config.privacy.key_file.exists() {
-        let keys = privacy::load_keys(engine(&config))?;
-        AllPseudonyms::new(&keys, &privacy::tenant_name(engine(&config)))
-    } else {
-        AllPseudonyms::none()
-    };
-    let subject = subject::find(&tenant, kind, typed, &pseudonyms)?;
-    let now = system::now().to_rfc3339();
-    let retrieval = erasure::retrieve(engine(&config), &tenant, kind, &subject, now)?;
-    let (rows, events) = (retrieval.rows(), retrieval.audit_events.len());
-    let event = Event::Retrieval { kind: kind.name(), rows, events };
-    ledger::record(host(), &tenant, &event)?;
+    let (subject, retrieval) = erasure::answer(engine(&config), &tenant, kind, typed)?;
+    let events = retrieval.audit_events.len();
     match arguments.output {
-        RetrievalFormat::Json => {
-            output::result(&serde_json::to_string_pretty(&retrieval).map_err(anyhow::Error::new)?);
-        }
+        RetrievalFormat::Json => output::json(&retrieval)?,
         RetrievalFormat::Html => output::result(&page::html(&retrieval)),
     }
     for damaged in &subject.damaged {

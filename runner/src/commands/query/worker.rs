@@ -10,9 +10,10 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::cli::Limits;
-use crate::commands::run::signal;
+use core_cli::Limits;
+
 use crate::exit::{Exit, Failure};
+use crate::signals::signal;
 use crate::{output, pager, system};
 
 /// The interval at which the parent looks for the end of the worker.

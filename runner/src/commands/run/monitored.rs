@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use core_cli::{Global, RunArguments};
 use core_operations::figures::{self, Figures};
-use core_operations::{Health, health, send_heartbeat};
+use core_operations::{Health, health, heartbeat_after_run};
 
 use super::run;
-use crate::cli::{Global, RunArguments};
-use crate::config::{self, Config, Source};
+use crate::config::{self, Source};
 use crate::exit::{EXIT_CODE_TABLE, Exit, Failure};
 use crate::host::{engine, host};
 use crate::output;
@@ -41,19 +41,10 @@ pub(in crate::commands) async fn run_monitored(
         Figures { tenants, ..Figures::default() }.to_text()
     });
     if ended.as_ref().is_ok_and(|exit| exit.is_fresh()) {
-        heartbeat(&config).await;
+        let remark = heartbeat_after_run(&config).await;
+        output::notes(remark.as_slice());
     }
     ended
-}
-
-/// Sends the heartbeat, if one is configured. A service that is down is no reason for a run to fail.
-async fn heartbeat(config: &Config) {
-    let Some(address) = &config.heartbeat else { return };
-    if let Err(error) = send_heartbeat(address, &config.trust, config.proxy.as_ref()).await {
-        output::note(&format!(
-            "the heartbeat was not sent, so the service of `monitoring.heartbeat` may raise an alarm: {error:#}"
-        ));
-    }
 }
 
 /// Writes the figures of tenants. A run that has ended must not fail for it.

@@ -3,11 +3,11 @@
 
 use std::io::{self, Read as _};
 
+use core_cli::{Global, ServeArguments};
 use core_explorer::WorkerRequest;
 use core_reading::REMEDY;
 use core_reading::explorer_answer::{Terms, answered, refuse};
 
-use crate::cli::{Global, ServeArguments};
 use crate::commands::opened::Opened;
 use crate::exit::{Exit, Failure};
 use crate::output;

@@ -3,11 +3,11 @@
 use core_bucket::{
     BucketError, ClientSettings, CopyReport, CopyRequest, DeletedObjects, LIFETIME, Place,
 };
+use core_cli::{CopyArguments, Global, ReportFormat};
 use core_engine::ledger::{self, Event};
 use core_store::TenantStore;
 use core_terminal::bytes;
 
-use crate::cli::{CopyArguments, Global, ReportFormat};
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
 use crate::host::{engine, host};
@@ -88,29 +88,15 @@ fn print(
     request: &CopyRequest<'_>,
     report: &CopyReport,
 ) -> Result<(), Failure> {
-    let CopyReport { current, files, removed, .. } = report;
     if arguments.output == ReportFormat::Json {
-        let report = report.to_json(request);
-        output::result(&serde_json::to_string_pretty(&report).map_err(anyhow::Error::new)?);
-        return Ok(());
+        return Ok(output::json(&report.to_json(request))?);
     }
-    let rows = [
-        ("stored", *files, Some(report.bytes)),
-        ("sent", report.sent_files, Some(report.sent_bytes)),
-        ("removed", *removed, None),
-    ];
-    let rows = rows.map(|(what, files, size)| {
+    let cells = report.counts().map(|(what, files, size)| {
         [what.to_owned(), files.to_string(), size.map_or_else(String::new, bytes)]
     });
-    output::result(&output::table(["files", "number", "size"], rows, 1));
+    output::result(&output::table(["files", "number", "size"], cells, 1));
     if !global.quiet {
-        let (tenant, to) = (request.tenant, request.to);
-        let published = current.as_ref().map_or_else(String::new, ToString::to_string);
-        output::note(&if arguments.dry_run {
-            format!("nothing was copied: this is what a copy of tenant {tenant} to {to} would do")
-        } else {
-            format!("{to} has tenant {tenant} with generation {published} and all before it")
-        });
+        output::note(&report.text(request));
     }
     Ok(())
 }

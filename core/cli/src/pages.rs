@@ -1,0 +1,54 @@
+//! The completion scripts and the manual pages.
+
+use std::io;
+
+use clap::Command;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::parse::command;
+
+/// The manual page of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManPage {
+    /// The name of its file.
+    pub file_name: String,
+    /// Its text in the language of `man`.
+    pub text: Vec<u8>,
+}
+
+/// Returns the manual page of the program, which ends with a footer, and one for each command.
+///
+/// # Errors
+///
+/// A text cannot be written into memory, which does not happen.
+pub fn man_pages(footer: &str) -> io::Result<Vec<ManPage>> {
+    let mut command = command(footer);
+    // Names commands by their whole path, and gives each the global options.
+    command.build();
+    let mut pages = Vec::new();
+    add_pages(&command, &mut pages)?;
+    Ok(pages)
+}
+
+/// Adds the page of a command and of all below it.
+fn add_pages(command: &Command, pages: &mut Vec<ManPage>) -> io::Result<()> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+    let mut text = Vec::new();
+    Man::new(command.clone()).title(name.to_uppercase()).render(&mut text)?;
+    pages.push(ManPage { file_name: format!("{name}.1"), text });
+    let below = command.get_subcommands();
+    let below = below.filter(|command| !command.is_hide_set() && command.get_name() != "help");
+    for command in below {
+        add_pages(command, pages)?;
+    }
+    Ok(())
+}
+
+/// Returns the completion script for a shell.
+pub fn completion_script(shell: Shell) -> String {
+    let (mut script, mut command) = (Vec::new(), command(""));
+    let name = command.get_name().to_owned();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}

@@ -1,0 +1,24 @@
+//! The completion scripts.
+
+use core_cli::{Shell, completion_script};
+
+use crate::commands::{Visible, visible};
+
+#[test]
+fn every_shell_completes_every_command_and_its_options() {
+    for shell in [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::PowerShell, Shell::Zsh] {
+        let script = completion_script(shell);
+        assert!(script.contains("nexthink-graph"), "{shell} completes another program");
+        for Visible { words, command } in visible() {
+            let name = words.split(' ').next_back().unwrap_or_default();
+            assert!(script.contains(name), "{shell} does not complete `{words}`");
+            let options = command.get_arguments().filter(|argument| !argument.is_hide_set());
+            for option in options.filter_map(clap::Arg::get_long) {
+                assert!(
+                    script.contains(option),
+                    "{shell} does not complete --{option} of `{words}`"
+                );
+            }
+        }
+    }
+}
