@@ -136,7 +136,7 @@ Exit codes:
   2    wrong usage or configuration
   3    credentials refused
   4    Nexthink cannot be reached, try later
-  5    data refused, nothing published; or what is stored is damaged
+  5    data refused, or what is stored is damaged or has an unfinished erasure
   6    a destination failed; what was published is safe
   7    published, but partial
   8    a finding has the severity of --fail-on or a higher one

@@ -223,9 +223,16 @@ mod tests {
         use super::super::*;
         use crate::testing::CODES;
 
+        /// A shell that can trap signals: one that is started with SIGINT ignored, as in the background of a script,
+        /// cannot.
         fn shell(script: &str) -> Command {
-            let mut command = Command::new("sh");
-            command.args(["-c", script]);
+            let words: &[&str] = if cfg!(target_os = "linux") {
+                &["env", "--default-signal=INT,TERM", "sh", "-c", script]
+            } else {
+                &["sh", "-c", script]
+            };
+            let mut command = Command::new(words[0]);
+            command.args(&words[1..]);
             command
         }
 

@@ -67,7 +67,7 @@ fn the_past_ends_with_the_generation_that_is_asked_and_leaves_out_what_cannot_be
     let past = Past::up_to(&fixture.tenant, &last, None).map_err(|failure| failure.error);
     let past = past.expect("the others can be read");
     assert_eq!(ids(&past), [IDS[1]]);
-    let expected = "1 generation cannot be read and left out of the history: `history` says why";
+    let expected = "the history lacks 1 generation, which cannot be read: `history` says why";
     assert_eq!(past.remark().as_deref(), Some(expected));
 }
 
