@@ -94,7 +94,7 @@ mod tests {
     use crate::testing::Fixture;
 
     async fn asked(fixture: &Fixture, id: &str) -> Result<AnsweredQuestion, Failure> {
-        let reader = fixture.reader(None);
+        let reader = Reader { folder: Some(fixture.folder.path()), ..fixture.reader(None) };
         let parameters = BTreeMap::new();
         let memory_limit_bytes = 64 * 1024 * 1024;
         let question = SnapshotQuestion {
@@ -109,13 +109,17 @@ mod tests {
     #[tokio::test]
     async fn a_page_has_the_title_and_the_rows_of_a_question() {
         let fixture = Fixture::estate();
-        let answered =
-            asked(&fixture, "software-by-devices").await.map_err(|failure| failure.error);
+        let text = "[[question]]\nid = 'names'\ntitle = 'Which?'\ndescription = 'All.'\nlanguage = 'sql'\n\
+                    query = 'select name from nexthink_device'\n";
+        let folder = fixture.folder.path().join("questions");
+        std::fs::create_dir_all(&folder).expect("there is room");
+        std::fs::write(folder.join("own.toml"), text).expect("it is ours");
+        let answered = asked(&fixture, "names").await.map_err(|failure| failure.error);
         let answered = answered.expect("it is a question");
-        assert!(!answered.title.is_empty() && !answered.description.is_empty());
-        let unknown = asked(&fixture, "softwear-by-devices").await.expect_err("it is misspelt");
+        assert_eq!((answered.title.as_str(), answered.description.as_str()), ("Which?", "All."));
+        let unknown = asked(&fixture, "nanes").await.expect_err("it is misspelt");
         assert_eq!(unknown.kind, FailureKind::Configuration);
-        assert!(unknown.error.to_string().contains("software-by-devices"), "{}", unknown.error);
+        assert!(unknown.error.to_string().contains("names"), "{}", unknown.error);
     }
 
     #[test]
