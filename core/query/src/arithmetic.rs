@@ -41,10 +41,15 @@ impl AnalyzerRule for CheckedArithmetic {
 fn check_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&plan.inputs());
     let names = NamePreserver::new(&plan);
-    plan.map_expressions(|expression| {
+    let check_named = |expression: Expr| {
         let name = names.save(&expression);
         let checked = expression.transform_up(|expression| check(expression, &schema))?;
         Ok(checked.update_data(|expression| name.restore(expression)))
+    };
+    plan.map_expressions(|expression| match expression {
+        // Its columns are its members: the engine does not know a set with a name of its own.
+        Expr::GroupingSet(_) => expression.map_children(check_named),
+        _ => check_named(expression),
     })
 }
 
@@ -54,43 +59,38 @@ fn check_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 /// their depth: `1 + 1 + … + 1` of 990 operations took minutes.
 fn check(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let (operation, left, right) = match expression {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let operation = Operation::of(op);
-            if operation.is_none() || !is_whole(&left, schema)? || !is_whole(&right, schema)? {
-                return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })));
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Operation::of(op) {
+            Some(operation) if is_whole(&left, schema)? && is_whole(&right, schema)? => {
+                (operation, *left, Some(*right))
             }
-            (operation, *left, Some(*right))
-        }
+            _ => return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))),
+        },
         Expr::Negative(operand) if is_whole(&operand, schema)? => {
-            (Some(Operation::Negate), *operand, None)
+            (Operation::Negate, *operand, None)
         }
         other => return Ok(Transformed::no(other)),
     };
-    let (mut operations, mut operands) = match left {
-        Expr::ScalarFunction(ScalarFunction { func, args }) if operations_of(&func).is_some() => {
-            (operations_of(&func).unwrap_or_default().to_vec(), args)
-        }
-        first => (Vec::new(), vec![first]),
+    let before = operations_of(&left).map(<[Operation]>::to_vec);
+    let (mut operations, mut operands) = match (before, left) {
+        (Some(operations), Expr::ScalarFunction(before)) => (operations, before.args),
+        (_, first) => (Vec::new(), vec![first]),
     };
-    operations.extend(operation);
+    operations.push(operation);
     operands.extend(right);
     let function = ScalarUDF::new_from_impl(Checked::new(operations));
     Ok(Transformed::yes(function.call(operands)))
 }
 
-/// Returns the operations of a function of this module; None for another one.
-fn operations_of(function: &ScalarUDF) -> Option<&[Operation]> {
-    let checked = function.inner().downcast_ref::<Checked>();
+/// Returns the operations of a function of this module; None for another expression.
+fn operations_of(expression: &Expr) -> Option<&[Operation]> {
+    let Expr::ScalarFunction(ScalarFunction { func, .. }) = expression else { return None };
+    let checked = func.inner().downcast_ref::<Checked>();
     checked.map(|checked| checked.operations.as_slice())
 }
 
 fn is_whole(expression: &Expr, schema: &DFSchema) -> Result<bool> {
-    if let Expr::ScalarFunction(ScalarFunction { func, .. }) = expression
-        && operations_of(func).is_some()
-    {
-        return Ok(true);
-    }
-    Ok(expression.get_type(schema)?.is_integer())
+    // The type of a long chain is known without asking each of its members for its name.
+    Ok(operations_of(expression).is_some() || expression.get_type(schema)?.is_integer())
 }
 
 /// An operation whose result can exceed the type of its operands.
@@ -176,3 +176,6 @@ impl ScalarUDFImpl for Checked {
 fn missing_operand() -> DataFusionError {
     DataFusionError::Internal("arithmetic lacks an operand".to_owned())
 }
+
+#[cfg(test)]
+mod tests;
