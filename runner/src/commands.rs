@@ -58,7 +58,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Some(mut opened) = opened else { return dispatch_command(cli).await };
     let ended = tokio::select! {
         ended = dispatch_command(cli) => ended,
-        error = opened.keep_up() => Err(error.into_store().into()),
+        error = opened.keep_up_to_date() => Err(error.into_store().into()),
     };
     let closed = Box::pin(opened.close()).await;
     ended.and_then(|exit| Ok(closed.map(|()| exit)?))

@@ -1,7 +1,7 @@
 //! Working copies that a process reads for as long as it lives, such as the explorer's.
 //!
-//! It looks at the head from time to time, makes the folder what a changed head says, and sends the records of its reads.
-//! A bucket that does not answer for long ends it: what the folder has may show a person who was erased since.
+//! A follower polls the head, brings the folder up to date when the head has changed, and sends the records of its reads.
+//! If the bucket does not answer for long, it gives up: the folder may show a person who was erased since.
 
 use std::time::Duration;
 
@@ -12,28 +12,28 @@ use crate::head::Content;
 use crate::reader::published;
 use crate::working_copy::{WorkingCopyRequest, refresh, send_reads};
 
-/// The time between two looks at a bucket, within which a reader has what another machine published or erased.
-pub const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// The time between two polls of a bucket: what another machine publishes or erases is seen within it.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The time for which a reader goes on without an answer of the bucket.
-pub const PATIENCE: Duration = Duration::from_mins(10);
+/// The time without an answer of the bucket after which a follower gives up.
+pub const GIVE_UP_AFTER: Duration = Duration::from_mins(10);
 
-/// The working copies of one process.
+/// The working copies that one process follows.
 #[derive(Debug)]
-pub struct Following {
+pub struct Follower {
     copies: Vec<Followed>,
 }
 
 #[derive(Debug)]
 struct Followed {
     request: WorkingCopyRequest,
-    /// The content of the head that the folder is, unless another process wrote in it.
+    /// The content of the head with which the folder is up to date; None if that is not known.
     seen: Option<Content>,
-    answered: Instant,
+    last_answer: Instant,
 }
 
-impl Following {
-    /// Makes each folder what its head says.
+impl Follower {
+    /// Brings each folder up to date.
     ///
     /// # Errors
     ///
@@ -42,17 +42,17 @@ impl Following {
         let mut copies = Vec::with_capacity(requests.len());
         for request in requests {
             refresh(&request).await?;
-            copies.push(Followed { request, seen: None, answered: Instant::now() });
+            copies.push(Followed { request, seen: None, last_answer: Instant::now() });
         }
         Ok(Self { copies })
     }
 
-    /// Keeps the folders up to date. Returns only when a bucket has not answered for [`PATIENCE`].
+    /// Keeps the folders up to date. Returns only when a bucket has not answered for [`GIVE_UP_AFTER`].
     pub async fn follow(&mut self) -> BucketError {
         loop {
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
             for copy in &mut self.copies {
-                if let Err(error) = copy.look().await {
+                if let Err(error) = copy.poll().await {
                     return error;
                 }
             }
@@ -70,11 +70,11 @@ impl Following {
 }
 
 impl Followed {
-    /// Looks at the head. An error is returned only after a long time without an answer.
-    async fn look(&mut self) -> Result<(), BucketError> {
+    /// Polls the head. Returns an error only after a long time without an answer.
+    async fn poll(&mut self) -> Result<(), BucketError> {
         match self.catch_up().await {
-            Ok(()) => self.answered = Instant::now(),
-            Err(error) if self.answered.elapsed() >= PATIENCE => return Err(error),
+            Ok(()) => self.last_answer = Instant::now(),
+            Err(error) if self.last_answer.elapsed() >= GIVE_UP_AFTER => return Err(error),
             Err(error) => tracing::warn!(
                 tenant = self.request.tenant, %error, "the working copy is not known to be up to date"
             ),

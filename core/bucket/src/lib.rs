@@ -21,7 +21,7 @@ mod writer;
 
 pub use copy::{CopyReport, CopyRequest, copy};
 pub use error::{BucketError, RequestErrorKind};
-pub use follow::{Following, LOOK_EVERY, PATIENCE};
+pub use follow::{Follower, GIVE_UP_AFTER, POLL_INTERVAL};
 pub use head::{Content, Head, Lease, Nonce, ObjectRef};
 pub use head_store::{HeadStore, StoredHead, Written};
 pub use lease::{HeldLease, LIFETIME, LeaseRequest, Random};

@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::error::{BucketError, RequestErrorKind};
-use crate::follow::Following;
+use crate::follow::Follower;
 use crate::probe::DeletedObjects;
 use crate::working_copy::{WorkingCopy, WorkingCopyRequest, refresh, send_reads};
 
@@ -83,7 +83,7 @@ pub enum OpenedCopy {
     /// For a command that reads.
     Reading(Box<WorkingCopyRequest>),
     /// For a command that reads until it is stopped.
-    Following(Following),
+    Following(Follower),
     /// For a command that writes.
     Writing(Session),
 }
@@ -104,10 +104,10 @@ impl OpenedCopy {
     }
 
     /// Keeps the folders of a command that is not stopped up to date. Returns only for such a command, and only when a
-    /// bucket has not answered for [`crate::PATIENCE`].
-    pub async fn keep_up(&mut self) -> BucketError {
+    /// bucket has not answered for [`crate::GIVE_UP_AFTER`].
+    pub async fn keep_up_to_date(&mut self) -> BucketError {
         match self {
-            Self::Following(following) => following.follow().await,
+            Self::Following(follower) => follower.follow().await,
             Self::Reading(_) | Self::Writing(_) => std::future::pending().await,
         }
     }
@@ -126,8 +126,8 @@ impl OpenedCopy {
                 }
                 Ok(())
             }
-            Self::Following(following) => {
-                following.close().await;
+            Self::Following(follower) => {
+                follower.close().await;
                 Ok(())
             }
             Self::Writing(session) => session.close(),

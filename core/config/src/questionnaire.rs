@@ -50,7 +50,7 @@ pub trait Person {
     fn answer(&mut self) -> io::Result<Option<String>>;
 }
 
-/// Returns the answers for a configuration in a folder. Where nobody can be asked, the secret and the queries are as
+/// Returns the answers for a configuration in a folder. Without a terminal, the secret and the queries are as
 /// suggested. The secret itself is never asked for.
 ///
 /// # Errors
@@ -80,7 +80,7 @@ pub fn complete(
     Ok(FirstAnswers { tenant, region, client_id, secret, query_ids })
 }
 
-/// Asks, if somebody can be asked.
+/// Asks, if there is a terminal.
 struct Asking<'a> {
     person: Option<&'a mut dyn Person>,
 }

@@ -1,7 +1,7 @@
 //! The working copy of a configured tenant whose store is in a bucket, for one command.
 
 use core_bucket::{
-    BucketError, ClientSettings, DeletedObjects, Following, LIFETIME, OpenedCopy, Place, Random,
+    BucketError, ClientSettings, DeletedObjects, Follower, LIFETIME, OpenedCopy, Place, Random,
     Session, WorkingCopyRequest,
 };
 use core_engine::{Failure, Host};
@@ -131,8 +131,8 @@ async fn follow(
     if requests.is_empty() {
         return Ok(None);
     }
-    let following = Following::open(requests).await.map_err(failure)?;
-    Ok(Some(OpenedCopy::Following(following)))
+    let follower = Follower::open(requests).await.map_err(failure)?;
+    Ok(Some(OpenedCopy::Following(follower)))
 }
 
 /// The requests for the working copies of a fleet; None if there is no fleet.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use core_destination::mirror::{
-    MirrorDecision, MirrorRecord, MirrorReport, MirrorRules, MirrorScope, TableMark, tenant_name,
+    Mirror, MirrorReport, MirrorRules, MirrorScope, TableMark, tenant_name,
 };
-use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, Destination, TypeChanges};
-use core_store::{DeliveryLock, Generation, Table, TenantStore};
+use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, TypeChanges};
+use core_store::{DeliveryLock, Table};
 
 use crate::error::DeltaError;
 use crate::log::{Version, schema_text, table_id};
@@ -64,44 +64,20 @@ impl Delta {
     }
 }
 
-impl Destination for Delta {
-    type Decision = MirrorDecision;
-    type Report = MirrorReport;
-
-    fn name(&self) -> &'static str {
-        self.rules.name
+impl Mirror for Delta {
+    fn rules(&self) -> &MirrorRules {
+        &self.rules
     }
 
-    fn account(&self) -> &str {
-        &self.rules.place
-    }
-
-    fn check(&self, tenant: &TenantStore, request: &DeliveryRequest) -> Result<(), DeliveryError> {
-        self.rules.check(tenant, request)
-    }
-
-    fn plan(
-        &self,
-        tenant: &TenantStore,
-        generation: Generation,
-        request: &DeliveryRequest,
-    ) -> Result<MirrorDecision, DeliveryError> {
-        self.rules.plan(tenant, generation, request)
-    }
-
-    async fn deliver(
+    async fn deliver_scope(
         &self,
         lock: &DeliveryLock,
-        generation: Generation,
+        scope: MirrorScope,
         request: &DeliveryRequest,
         tell: &dyn Fn(&str),
         stop: impl Future<Output = ()>,
     ) -> Result<DeliveryResult<MirrorReport>, DeliveryError> {
-        self.rules.check(lock.tenant(), request)?;
-        let scope = self.rules.scope(lock.tenant(), generation, request)?;
-        let before = MirrorRecord::read(lock.tenant(), self.rules.name)?;
-        MirrorRecord::begin(before.as_ref(), &self.rules.place, scope.generation.id())
-            .write(lock, self.rules.name)?;
+        let before = self.rules.record_begin(lock, &scope)?;
         tell("writing tables");
         let is_stopped = Arc::new(AtomicBool::new(false));
         let writing = Writing {
@@ -125,42 +101,16 @@ impl Destination for Delta {
             let message = "the program has a defect and stopped; please report this";
             DeliveryError::Local(anyhow::anyhow!(message))
         })??;
-        self.record(lock, &scope, before.as_ref(), &written)?;
+        let held = before.map(|before| before.types).unwrap_or_default();
+        let kept = written.kept.iter();
+        let kept = kept.map(|name| (name.clone(), held.get(name).cloned().unwrap_or_default()));
+        self.rules.record_end(lock, &scope, kept)?;
         if written.is_unchanged() {
             let generation = scope.generation.id().to_string();
             return Ok(DeliveryResult::NothingChanged { generation });
         }
-        Ok(DeliveryResult::Delivered {
-            reason: scope.reason.unwrap_or("the folder did not have what was delivered last"),
-            changes: written.report.types.clone(),
-            report: Box::new(MirrorReport { place: self.settings.place(), ..written.report }),
-            unexpected_deletes: 0,
-            still_held: BTreeSet::new(),
-        })
-    }
-}
-
-impl Delta {
-    /// Writes down in the store what the folder has now.
-    fn record(
-        &self,
-        lock: &DeliveryLock,
-        scope: &MirrorScope,
-        before: Option<&MirrorRecord>,
-        written: &Written,
-    ) -> Result<(), DeliveryError> {
-        let mut types = scope.types();
-        for name in &written.kept {
-            let held = before.and_then(|before| before.types.get(name));
-            types.insert(name.clone(), held.cloned().unwrap_or_default());
-        }
-        let record = MirrorRecord::end(&self.rules.place, scope, types);
-        record.write(lock, self.rules.name).map_err(|failure| {
-            failure.failed_with(
-                "the folder has the delivery, but this could not be written down: the next delivery looks at what is \
-                 there",
-            )
-        })
+        let report = MirrorReport { place: self.settings.place(), ..written.report };
+        Ok(report.delivered(scope.reason_to_deliver(false)))
     }
 }
 

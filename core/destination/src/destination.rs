@@ -186,6 +186,29 @@ impl DeliveryError {
     }
 }
 
+/// The kind of an error at a server that is a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerErrorKind {
+    /// The settings must be corrected, here or at the server.
+    Configuration,
+    /// The login was refused.
+    Credentials,
+    /// The server cannot be reached, or asks to try later.
+    Unreachable,
+    /// The server refused what was sent.
+    Refused,
+}
+
+impl ServerErrorKind {
+    /// Returns the failure of a delivery by an error of this kind.
+    pub fn of_delivery(self, error: anyhow::Error) -> DeliveryError {
+        match self {
+            Self::Configuration => DeliveryError::Configuration(error),
+            Self::Credentials | Self::Unreachable | Self::Refused => DeliveryError::Failed(error),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,8 +6,8 @@ mod plan;
 mod rows;
 
 pub use destination::{
-    DeliveryError, DeliveryReport, DeliveryRequest, DeliveryResult, Destination, StepEnd,
-    StepEnding,
+    DeliveryError, DeliveryReport, DeliveryRequest, DeliveryResult, Destination, ServerErrorKind,
+    StepEnd, StepEnding,
 };
 pub use plan::{DeliveryPlan, TypeChanges};
 pub use rows::{RowFingerprint, for_each_fingerprint};

@@ -13,15 +13,76 @@ mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use core_store::{Generation, Table, TenantStore};
+use core_store::{DeliveryLock, Generation, Table, TenantStore};
 use serde::{Deserialize, Serialize};
 
-pub use self::actions::{Action, Held, Wanted, decide};
+pub use self::actions::{Action, Held, Wanted, decide, is_nothing_to_do, kept};
 pub use self::decision::MirrorDecision;
 pub use self::record::{MirrorRecord, compared_with, known_ledger_head, last_place};
 pub use self::scope::{MirrorScope, TableMark};
-use crate::destination::{DeliveryError, DeliveryReport, DeliveryRequest};
+use crate::destination::{
+    DeliveryError, DeliveryReport, DeliveryRequest, DeliveryResult, Destination,
+};
 use crate::plan::TypeChanges;
+
+/// A mirror, which is a [`Destination`] by this.
+pub trait Mirror {
+    /// The facts that the program tells it.
+    fn rules(&self) -> &MirrorRules;
+
+    /// Makes the mirror have the scope, unless it has it already. Otherwise as [`Destination::deliver`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Destination::deliver`].
+    fn deliver_scope(
+        &self,
+        lock: &DeliveryLock,
+        scope: MirrorScope,
+        request: &DeliveryRequest,
+        tell: &dyn Fn(&str),
+        stop: impl Future<Output = ()>,
+    ) -> impl Future<Output = Result<DeliveryResult<MirrorReport>, DeliveryError>>;
+}
+
+impl<M: Mirror> Destination for M {
+    type Decision = MirrorDecision;
+    type Report = MirrorReport;
+
+    fn name(&self) -> &'static str {
+        self.rules().name
+    }
+
+    fn account(&self) -> &str {
+        &self.rules().place
+    }
+
+    fn check(&self, tenant: &TenantStore, request: &DeliveryRequest) -> Result<(), DeliveryError> {
+        self.rules().check(tenant, request)
+    }
+
+    fn plan(
+        &self,
+        tenant: &TenantStore,
+        generation: Generation,
+        request: &DeliveryRequest,
+    ) -> Result<MirrorDecision, DeliveryError> {
+        self.rules().plan(tenant, generation, request)
+    }
+
+    async fn deliver(
+        &self,
+        lock: &DeliveryLock,
+        generation: Generation,
+        request: &DeliveryRequest,
+        tell: &dyn Fn(&str),
+        stop: impl Future<Output = ()>,
+    ) -> Result<DeliveryResult<MirrorReport>, DeliveryError> {
+        self.rules().check(lock.tenant(), request)?;
+        let scope = self.rules().scope(lock.tenant(), generation, request)?;
+        self.deliver_scope(lock, scope, request, tell, stop).await
+    }
+}
 
 /// The facts that a program tells every mirror, beside its settings.
 #[derive(Debug, Clone)]
@@ -95,6 +156,43 @@ impl MirrorRules {
     ) -> Result<MirrorScope, DeliveryError> {
         decision::scope(self, tenant, generation, request)
     }
+
+    /// Records that a delivery begins, durably, before the mirror can change. Returns the record of the one before.
+    ///
+    /// # Errors
+    ///
+    /// The record cannot be read or written.
+    pub fn record_begin(
+        &self,
+        lock: &DeliveryLock,
+        scope: &MirrorScope,
+    ) -> Result<Option<MirrorRecord>, DeliveryError> {
+        let before = MirrorRecord::read(lock.tenant(), self.name)?;
+        MirrorRecord::begin(before.as_ref(), &self.place, scope.generation.id())
+            .write(lock, self.name)?;
+        Ok(before)
+    }
+
+    /// Records that the mirror has the scope, and the types in `kept`.
+    ///
+    /// # Errors
+    ///
+    /// [`DeliveryError::Failed`]: the record cannot be written, and the mirror has the delivery.
+    pub fn record_end(
+        &self,
+        lock: &DeliveryLock,
+        scope: &MirrorScope,
+        kept: impl IntoIterator<Item = (String, MirroredType)>,
+    ) -> Result<(), DeliveryError> {
+        let mut types = scope.types();
+        types.extend(kept);
+        MirrorRecord::end(&self.place, scope, types).write(lock, self.name).map_err(|failure| {
+            failure.failed_with(
+                "the destination has the delivery, but that could not be recorded here: the next delivery looks at \
+                 what it has",
+            )
+        })
+    }
 }
 
 /// A type that a mirror has.
@@ -134,6 +232,19 @@ pub struct MirrorReport {
     pub partial_datasets: Vec<String>,
     /// The number of values that the mirror cannot hold as they are, and that were changed for it.
     pub changed_values: u64,
+}
+
+impl MirrorReport {
+    /// Returns the result of a delivery with this report.
+    pub fn delivered(self, reason: &'static str) -> DeliveryResult<Self> {
+        DeliveryResult::Delivered {
+            reason,
+            changes: self.types.clone(),
+            report: Box::new(self),
+            unexpected_deletes: 0,
+            still_held: BTreeSet::new(),
+        }
+    }
 }
 
 impl DeliveryReport for MirrorReport {

@@ -91,7 +91,7 @@ pub fn stored_tenant(store: &Store, name: &str) -> Result<TenantStore, Failure> 
 /// # Errors
 ///
 /// The tenant's folder cannot be read.
-pub fn must_begin_anew(tenant: &TenantStore) -> Result<bool, Failure> {
+pub fn must_restart(tenant: &TenantStore) -> Result<bool, Failure> {
     Ok(tenant.is_working_copy() && is_stored(tenant)?)
 }
 

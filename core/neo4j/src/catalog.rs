@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use core_destination::mirror::{Held, MirroredType};
+use core_destination::mirror::Held;
 
 use crate::error::Neo4jError;
 use crate::session::Session;
@@ -119,16 +119,6 @@ impl Catalog {
             is_partial: entry.is_partial,
         };
         self.types.iter().map(|(name, entry)| (name.clone(), held(entry))).collect()
-    }
-
-    /// A type, as the record of a delivery needs it.
-    pub(crate) fn mirrored(&self, name: &str) -> MirroredType {
-        let mirrored = |entry: &TypeEntry| MirroredType {
-            ends: entry.shape.ends.clone(),
-            mark: entry.mark.clone(),
-            is_partial: entry.is_partial,
-        };
-        self.types.get(name).map(mirrored).unwrap_or_default()
     }
 }
 

@@ -1,14 +1,12 @@
 //! A Neo4j database as a destination: what is refused, when a delivery is needed, and what is written down about it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use core_destination::mirror::{
-    Action, MirrorDecision, MirrorRecord, MirrorReport, MirrorRules, MirrorScope, Wanted, decide,
+    Mirror, MirrorReport, MirrorRules, MirrorScope, Wanted, decide, is_nothing_to_do, kept,
     tenant_name,
 };
-use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, Destination};
+use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult};
 use core_http::Secret;
-use core_store::{DeliveryLock, Generation, TenantStore};
+use core_store::DeliveryLock;
 
 use crate::catalog::{Catalog, FORMAT};
 use crate::connection::Connection;
@@ -34,7 +32,7 @@ impl Neo4j {
         Self { rules, settings, password }
     }
 
-    /// Connects, and finds out whether the database is this tenant's or nobody's. Changes nothing.
+    /// Connects, and finds out whether the database is this tenant's or has no tenant yet. Changes nothing.
     ///
     /// # Errors
     ///
@@ -74,17 +72,16 @@ impl Neo4j {
             after_erasure,
             may_be_erased: self.rules.may_be_erased,
         };
-        let actions = decide(&catalog.held(), &wanted);
+        let held = catalog.held();
+        let actions = decide(&held, &wanted);
         let is_current = catalog.delivering.is_none()
             && !after_erasure
-            && is_nothing_to_do(&catalog, scope, &actions);
+            && is_nothing_to_do(&actions, &held, &types);
         if is_current && catalog.generation.as_deref() == Some(id) {
-            self.record(lock, scope, &catalog, &actions)?;
+            self.rules.record_end(lock, scope, kept(&actions, &held))?;
             return Ok(DeliveryResult::NothingChanged { generation: id.to_owned() });
         }
-        let before = MirrorRecord::read(lock.tenant(), self.rules.name)?;
-        MirrorRecord::begin(before.as_ref(), &self.rules.place, scope.generation.id())
-            .write(lock, self.rules.name)?;
+        self.rules.record_begin(lock, scope)?;
         let writer = begin(session, &tenant, scope).await?;
         let (is_full, scope_of) = (request.full, scope);
         let mut delivery = Delivery {
@@ -98,42 +95,12 @@ impl Neo4j {
             tell,
         };
         let report = delivery.write().await?;
-        self.record(lock, scope, &catalog, &actions)?;
+        self.rules.record_end(lock, scope, kept(&actions, &held))?;
         if is_current {
             return Ok(DeliveryResult::NothingChanged { generation: id.to_owned() });
         }
-        let reason = match scope.reason {
-            _ if after_erasure => "people or devices were erased since the last delivery",
-            Some(reason) => reason,
-            None => "the database did not have what was delivered last",
-        };
-        Ok(DeliveryResult::Delivered {
-            reason,
-            changes: report.types.clone(),
-            report: Box::new(MirrorReport { place: self.settings.place(), ..report }),
-            unexpected_deletes: 0,
-            still_held: BTreeSet::new(),
-        })
-    }
-
-    /// Writes down in the store what the database has now.
-    fn record(
-        &self,
-        lock: &DeliveryLock,
-        scope: &MirrorScope,
-        catalog: &Catalog,
-        actions: &BTreeMap<String, Action>,
-    ) -> Result<(), DeliveryError> {
-        let mut types = scope.types();
-        let kept = actions.iter().filter(|(_, action)| **action == Action::Keep);
-        types.extend(kept.map(|(name, _)| (name.clone(), catalog.mirrored(name))));
-        let record = MirrorRecord::end(&self.rules.place, scope, types);
-        record.write(lock, self.rules.name).map_err(|failure| {
-            failure.failed_with(
-                "the database has the delivery, but this could not be written down: the next delivery looks at what is \
-                 there",
-            )
-        })
+        let report = MirrorReport { place: self.settings.place(), ..report };
+        Ok(report.delivered(scope.reason_to_deliver(after_erasure)))
     }
 }
 
@@ -156,58 +123,19 @@ async fn begin(
     Ok(rows.first().and_then(|row| row.first()?.as_integer()).unwrap_or_default())
 }
 
-/// Returns true if the database has every type as it is to be.
-fn is_nothing_to_do(
-    catalog: &Catalog,
-    scope: &MirrorScope,
-    actions: &BTreeMap<String, Action>,
-) -> bool {
-    let is_same = |name: &String, action: &Action| match action {
-        Action::Keep => true,
-        Action::Unchanged => {
-            let entry = catalog.types.get(name);
-            entry.is_some_and(|entry| entry.is_partial == scope.is_partial(name))
-        }
-        Action::Create | Action::Merge { .. } | Action::Drop => false,
-    };
-    actions.iter().all(|(name, action)| is_same(name, action))
-}
-
-impl Destination for Neo4j {
-    type Decision = MirrorDecision;
-    type Report = MirrorReport;
-
-    fn name(&self) -> &'static str {
-        self.rules.name
+impl Mirror for Neo4j {
+    fn rules(&self) -> &MirrorRules {
+        &self.rules
     }
 
-    fn account(&self) -> &str {
-        &self.rules.place
-    }
-
-    fn check(&self, tenant: &TenantStore, request: &DeliveryRequest) -> Result<(), DeliveryError> {
-        self.rules.check(tenant, request)
-    }
-
-    fn plan(
-        &self,
-        tenant: &TenantStore,
-        generation: Generation,
-        request: &DeliveryRequest,
-    ) -> Result<MirrorDecision, DeliveryError> {
-        self.rules.plan(tenant, generation, request)
-    }
-
-    async fn deliver(
+    async fn deliver_scope(
         &self,
         lock: &DeliveryLock,
-        generation: Generation,
+        scope: MirrorScope,
         request: &DeliveryRequest,
         tell: &dyn Fn(&str),
         stop: impl Future<Output = ()>,
     ) -> Result<DeliveryResult<MirrorReport>, DeliveryError> {
-        self.rules.check(lock.tenant(), request)?;
-        let scope = self.rules.scope(lock.tenant(), generation, request)?;
         let mut connection = Connection::open(&self.settings, self.password.as_ref()).await?;
         let delivered = {
             let delivering = self.deliver_over(&mut connection, lock, &scope, request, tell);

@@ -1,20 +1,7 @@
 //! Failures at a database, their meaning, and their remedies.
 
-use core_destination::DeliveryError;
+use core_destination::{DeliveryError, ServerErrorKind};
 use core_http::SetupError;
-
-/// The kind of a [`Neo4jError`], for a caller that decides by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// The settings must be corrected, here or at the server.
-    Configuration,
-    /// The login was refused.
-    Credentials,
-    /// The server cannot be reached, or asks to try later.
-    Unreachable,
-    /// The server refused what was sent.
-    Refused,
-}
 
 /// A failure at a database. No text of it shows a cell: of errors about data the code alone is told.
 #[derive(Debug, thiserror::Error)]
@@ -155,13 +142,13 @@ pub enum Neo4jError {
         /// The server's message, where that cannot show a cell, and the remedy.
         reason: String,
         /// The kind.
-        kind: ErrorKind,
+        kind: ServerErrorKind,
     },
 }
 
 impl Neo4jError {
     /// The kind.
-    pub fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ServerErrorKind {
         match self {
             Self::Tls(_)
             | Self::NotBolt { .. }
@@ -169,10 +156,10 @@ impl Neo4jError {
             | Self::ForeignTenant { .. }
             | Self::NewerFormat { .. }
             | Self::NewerGeneration { .. }
-            | Self::BeforeErasure { .. } => ErrorKind::Configuration,
-            Self::Login { .. } => ErrorKind::Credentials,
-            Self::Unreachable { .. } | Self::TakenOver { .. } => ErrorKind::Unreachable,
-            Self::Column { .. } | Self::Rows { .. } => ErrorKind::Refused,
+            | Self::BeforeErasure { .. } => ServerErrorKind::Configuration,
+            Self::Login { .. } => ServerErrorKind::Credentials,
+            Self::Unreachable { .. } | Self::TakenOver { .. } => ServerErrorKind::Unreachable,
+            Self::Column { .. } | Self::Rows { .. } => ServerErrorKind::Refused,
             Self::Statement { kind, .. } => *kind,
         }
     }
@@ -206,32 +193,32 @@ impl Neo4jError {
             place: place.to_owned(),
             code: "no answer".to_owned(),
             reason: format!(": {reason}; what was written stays, and the next delivery goes on"),
-            kind: ErrorKind::Unreachable,
+            kind: ServerErrorKind::Unreachable,
         }
     }
 }
 
 /// Returns the meaning of a code: whose turn it is, and what to do.
-fn meaning(code: &str) -> (ErrorKind, &'static str) {
+fn meaning(code: &str) -> (ServerErrorKind, &'static str) {
     let is = |class: &str| code.starts_with(class);
     if is("Neo.ClientError.Security.Forbidden") {
         let fix = ": give the user the right to read, write, and create constraints and indexes (roles `architect` or \
                    `admin`)";
-        (ErrorKind::Configuration, fix)
+        (ServerErrorKind::Configuration, fix)
     } else if is("Neo.ClientError.Security.") {
-        (ErrorKind::Credentials, ": check the user and its password")
+        (ServerErrorKind::Credentials, ": check the user and its password")
     } else if is("Neo.ClientError.Database.") {
         let fix = ": create the database, or correct `destinations.neo4j.database`";
-        (ErrorKind::Configuration, fix)
+        (ServerErrorKind::Configuration, fix)
     } else if is("Neo.ClientError.Cluster.NotALeader")
         || is("Neo.ClientError.General.ForbiddenOnReadOnly")
     {
         let fix = ": this server only reads; name the one that writes in `destinations.neo4j.host`";
-        (ErrorKind::Configuration, fix)
+        (ServerErrorKind::Configuration, fix)
     } else if is("Neo.TransientError.") {
-        (ErrorKind::Unreachable, ": the next delivery goes on")
+        (ServerErrorKind::Unreachable, ": the next delivery goes on")
     } else {
-        (ErrorKind::Refused, ": see the server's log")
+        (ServerErrorKind::Refused, ": see the server's log")
     }
 }
 
@@ -244,12 +231,7 @@ fn is_about_names(code: &str) -> bool {
 
 impl From<Neo4jError> for DeliveryError {
     fn from(error: Neo4jError) -> Self {
-        match error.kind() {
-            ErrorKind::Configuration => Self::Configuration(error.into()),
-            ErrorKind::Credentials | ErrorKind::Unreachable | ErrorKind::Refused => {
-                Self::Failed(error.into())
-            }
-        }
+        error.kind().of_delivery(error.into())
     }
 }
 
@@ -260,17 +242,21 @@ mod tests {
     #[test]
     fn each_code_has_a_kind_and_something_to_do() {
         for (code, kind, part) in [
-            ("Neo.ClientError.Security.Forbidden", ErrorKind::Configuration, "constraints"),
-            ("Neo.ClientError.Security.Unauthorized", ErrorKind::Credentials, "password"),
-            ("Neo.ClientError.Database.DatabaseNotFound", ErrorKind::Configuration, "create"),
+            ("Neo.ClientError.Security.Forbidden", ServerErrorKind::Configuration, "constraints"),
+            ("Neo.ClientError.Security.Unauthorized", ServerErrorKind::Credentials, "password"),
+            ("Neo.ClientError.Database.DatabaseNotFound", ServerErrorKind::Configuration, "create"),
             (
                 "Neo.ClientError.Cluster.NotALeader",
-                ErrorKind::Configuration,
+                ServerErrorKind::Configuration,
                 "destinations.neo4j.host",
             ),
-            ("Neo.TransientError.Transaction.DeadlockDetected", ErrorKind::Unreachable, "goes on"),
-            ("Neo.ClientError.Schema.ConstraintValidationFailed", ErrorKind::Refused, "log"),
-            ("", ErrorKind::Refused, "log"),
+            (
+                "Neo.TransientError.Transaction.DeadlockDetected",
+                ServerErrorKind::Unreachable,
+                "goes on",
+            ),
+            ("Neo.ClientError.Schema.ConstraintValidationFailed", ServerErrorKind::Refused, "log"),
+            ("", ServerErrorKind::Refused, "log"),
         ] {
             let (found, fix) = meaning(code);
             assert_eq!(found, kind, "{code}");
@@ -298,10 +284,10 @@ mod tests {
     fn a_refused_login_names_the_user_and_another_failure_its_code() {
         let login = |code| Neo4jError::login(code, "database g at h:1", "writer");
         let refused = login("Neo.ClientError.Security.Unauthorized");
-        assert_eq!(refused.kind(), ErrorKind::Credentials);
+        assert_eq!(refused.kind(), ServerErrorKind::Credentials);
         assert!(refused.to_string().contains("refused the login of user writer"), "{refused}");
         let other = login("Neo.TransientError.General.DatabaseUnavailable");
-        assert_eq!(other.kind(), ErrorKind::Unreachable);
+        assert_eq!(other.kind(), ServerErrorKind::Unreachable);
         assert!(other.to_string().contains("DatabaseUnavailable"), "{other}");
     }
 

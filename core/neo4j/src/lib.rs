@@ -17,5 +17,5 @@ mod tests;
 mod value;
 
 pub use destination::{NAME, Neo4j};
-pub use error::{ErrorKind, Neo4jError};
+pub use error::Neo4jError;
 pub use settings::{Neo4jSettings, Tls};

@@ -1,14 +1,14 @@
 //! A delivery to a Postgres database: one transaction from the look at what is there to what is to be.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use core_destination::mirror::{
-    Action, MirrorDecision, MirrorRecord, MirrorReport, MirrorRules, MirrorScope, MirroredTypes,
-    Wanted, decide, tenant_name,
+    Action, Mirror, MirrorReport, MirrorRules, MirrorScope, Wanted, decide, is_nothing_to_do, kept,
+    tenant_name,
 };
-use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, Destination, TypeChanges};
+use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, TypeChanges};
 use core_http::Secret;
-use core_store::{DeliveryLock, Generation, Table, TableKind, TenantStore};
+use core_store::{DeliveryLock, Table, TableKind};
 
 use crate::catalog::{Catalog, Session};
 use crate::connection::Connection;
@@ -83,35 +83,22 @@ impl Postgres {
             personal_columns,
             tell,
         };
-        let is_current = delivery.is_nothing_to_do(&catalog) && !after_erasure;
+        let is_current = is_nothing_to_do(&actions, &catalog.types, &types) && !after_erasure;
         let id = scope.generation.id().to_string();
         if is_current && catalog.generation.as_ref() == Some(&id) && catalog.is_vacuumed {
             session.run("the end of the delivery", "ROLLBACK").await?;
-            self.record(lock, &scope, &catalog, &actions)?;
+            self.rules.record_end(lock, &scope, kept(&actions, &catalog.types))?;
             return Ok(DeliveryResult::NothingChanged { generation: id });
         }
-        let before = MirrorRecord::read(lock.tenant(), self.rules.name)?;
-        MirrorRecord::begin(before.as_ref(), &self.rules.place, scope.generation.id())
-            .write(lock, self.rules.name)?;
+        self.rules.record_begin(lock, &scope)?;
         let is_vacuumed = catalog.is_vacuumed || catalog.generation.is_none();
         let is_clean = is_vacuumed && !after_erasure;
         let report = self.commit(&delivery, &catalog, &tenant, is_clean).await?;
-        self.record(lock, &scope, &catalog, &actions)?;
+        self.rules.record_end(lock, &scope, kept(&actions, &catalog.types))?;
         if is_current && is_clean {
             return Ok(DeliveryResult::NothingChanged { generation: id });
         }
-        let reason = match scope.reason {
-            _ if after_erasure => "people or devices were erased since the last delivery",
-            Some(reason) => reason,
-            None => "the database did not have what was delivered last",
-        };
-        Ok(DeliveryResult::Delivered {
-            reason,
-            changes: report.types.clone(),
-            report: Box::new(report),
-            unexpected_deletes: 0,
-            still_held: BTreeSet::new(),
-        })
+        Ok(report.delivered(scope.reason_to_deliver(after_erasure)))
     }
 
     /// Writes everything in the transaction that is open, and ends it. Unless the schema `is_clean`, the tables are
@@ -154,71 +141,21 @@ impl Postgres {
             _ => Ok(()),
         }
     }
-
-    /// Writes down in the store what the schema has now.
-    fn record(
-        &self,
-        lock: &DeliveryLock,
-        scope: &MirrorScope,
-        catalog: &Catalog,
-        actions: &BTreeMap<String, Action>,
-    ) -> Result<(), DeliveryError> {
-        let mut types: MirroredTypes = scope.types();
-        let kept = actions.iter().filter(|(_, action)| **action == Action::Keep);
-        for (name, _) in kept {
-            let held = catalog.types.get(name).cloned().unwrap_or_default();
-            let held = core_destination::mirror::MirroredType {
-                ends: held.ends,
-                mark: held.mark,
-                is_partial: held.is_partial,
-            };
-            types.insert(name.clone(), held);
-        }
-        let record = MirrorRecord::end(&self.rules.place, scope, types);
-        record.write(lock, self.rules.name).map_err(|failure| {
-            failure.failed_with(
-                "the database took the delivery over, but this could not be written down: the next delivery looks at \
-                 what is there",
-            )
-        })
-    }
 }
 
-impl Destination for Postgres {
-    type Decision = MirrorDecision;
-    type Report = MirrorReport;
-
-    fn name(&self) -> &'static str {
-        self.rules.name
+impl Mirror for Postgres {
+    fn rules(&self) -> &MirrorRules {
+        &self.rules
     }
 
-    fn account(&self) -> &str {
-        &self.rules.place
-    }
-
-    fn check(&self, tenant: &TenantStore, request: &DeliveryRequest) -> Result<(), DeliveryError> {
-        self.rules.check(tenant, request)
-    }
-
-    fn plan(
-        &self,
-        tenant: &TenantStore,
-        generation: Generation,
-        request: &DeliveryRequest,
-    ) -> Result<MirrorDecision, DeliveryError> {
-        self.rules.plan(tenant, generation, request)
-    }
-
-    async fn deliver(
+    async fn deliver_scope(
         &self,
         lock: &DeliveryLock,
-        generation: Generation,
+        scope: MirrorScope,
         request: &DeliveryRequest,
         tell: &dyn Fn(&str),
         stop: impl Future<Output = ()>,
     ) -> Result<DeliveryResult<MirrorReport>, DeliveryError> {
-        self.rules.check(lock.tenant(), request)?;
-        let scope = self.rules.scope(lock.tenant(), generation, request)?;
         let connection = Connection::open(&self.settings, self.password.as_ref()).await?;
         let delivering = self.deliver_over(&connection, lock, scope, request, tell);
         tokio::select! {
@@ -242,19 +179,6 @@ struct Delivery<'a> {
 }
 
 impl Delivery<'_> {
-    /// Returns true if the schema has every table as it is to be.
-    fn is_nothing_to_do(&self, catalog: &Catalog) -> bool {
-        let is_same = |name: &String, action: &Action| match action {
-            Action::Keep => true,
-            Action::Unchanged => catalog
-                .types
-                .get(name)
-                .is_some_and(|held| held.is_partial == self.scope.is_partial(name)),
-            Action::Create | Action::Merge { .. } | Action::Drop => false,
-        };
-        self.actions.iter().all(|(name, action)| is_same(name, action))
-    }
-
     /// Writes all tables.
     async fn write(&self) -> Result<MirrorReport, DeliveryError> {
         let mut report = MirrorReport {

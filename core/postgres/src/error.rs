@@ -1,21 +1,8 @@
 //! Failures at a database, their meaning, and their remedies.
 
-use core_destination::DeliveryError;
+use core_destination::{DeliveryError, ServerErrorKind};
 use core_http::SetupError;
 use tokio_postgres::error::SqlState;
-
-/// The kind of a [`PostgresError`], for a caller that decides by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// The settings must be corrected, here or at the server.
-    Configuration,
-    /// The login was refused.
-    Credentials,
-    /// The server cannot be reached, or asks to try later.
-    Unreachable,
-    /// The server refused what was sent.
-    Refused,
-}
 
 /// A failure at a database. No text of it shows a cell: of errors about data the code alone is told.
 #[derive(Debug, thiserror::Error)]
@@ -138,22 +125,24 @@ pub enum PostgresError {
         /// The server's message, where that cannot show a cell, and the remedy.
         reason: String,
         /// The kind.
-        kind: ErrorKind,
+        kind: ServerErrorKind,
     },
 }
 
 impl PostgresError {
     /// The kind.
-    pub fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ServerErrorKind {
         match self {
             Self::Tls(_)
             | Self::ForeignSchema { .. }
             | Self::ForeignTenant { .. }
             | Self::NewerFormat { .. }
-            | Self::NewerGeneration { .. } => ErrorKind::Configuration,
-            Self::Login { .. } => ErrorKind::Credentials,
-            Self::Unreachable { .. } | Self::Busy { .. } => ErrorKind::Unreachable,
-            Self::LongName { .. } | Self::Column { .. } | Self::Rows { .. } => ErrorKind::Refused,
+            | Self::NewerGeneration { .. } => ServerErrorKind::Configuration,
+            Self::Login { .. } => ServerErrorKind::Credentials,
+            Self::Unreachable { .. } | Self::Busy { .. } => ServerErrorKind::Unreachable,
+            Self::LongName { .. } | Self::Column { .. } | Self::Rows { .. } => {
+                ServerErrorKind::Refused
+            }
             Self::Statement { kind, .. } => *kind,
         }
     }
@@ -178,7 +167,7 @@ impl PostgresError {
                 place: place.to_owned(),
                 code: "no answer".to_owned(),
                 reason: format!(": {}; nothing of it is there", without_cells(error)),
-                kind: ErrorKind::Unreachable,
+                kind: ServerErrorKind::Unreachable,
             };
         };
         let (kind, fix) = meaning(state);
@@ -216,38 +205,40 @@ impl PostgresError {
 }
 
 /// Returns the meaning of a state: whose turn it is, and what to do.
-fn meaning(state: &SqlState) -> (ErrorKind, &'static str) {
+fn meaning(state: &SqlState) -> (ServerErrorKind, &'static str) {
     match state.code() {
         "42501" => (
-            ErrorKind::Configuration,
+            ServerErrorKind::Configuration,
             ": give the role the right to create the schema (`GRANT CREATE ON DATABASE`), or make it the owner of the \
              schema and of its tables",
         ),
         "3D000" => (
-            ErrorKind::Configuration,
+            ServerErrorKind::Configuration,
             ": create the database, or correct `destinations.postgres.database`",
         ),
         "2BP01" => (
-            ErrorKind::Configuration,
+            ServerErrorKind::Configuration,
             ": a view or another object of yours is built on it; drop that, and create it again after the delivery",
         ),
-        "42704" => {
-            (ErrorKind::Configuration, ": does the role of `destinations.postgres.readers` exist?")
-        }
+        "42704" => (
+            ServerErrorKind::Configuration,
+            ": does the role of `destinations.postgres.readers` exist?",
+        ),
         "55P03" | "40P01" | "40001" => (
-            ErrorKind::Unreachable,
+            ServerErrorKind::Unreachable,
             ": a reader or another program holds a table; the next delivery tries again",
         ),
         code if code.starts_with("53") => {
-            (ErrorKind::Refused, ": the server lacks space, memory or connections")
+            (ServerErrorKind::Refused, ": the server lacks space, memory or connections")
         }
-        code if code.starts_with("57") || code.starts_with("08") => {
-            (ErrorKind::Unreachable, ": the server stops or starts; the next delivery tries again")
-        }
+        code if code.starts_with("57") || code.starts_with("08") => (
+            ServerErrorKind::Unreachable,
+            ": the server stops or starts; the next delivery tries again",
+        ),
         code if code.starts_with("25") => {
-            (ErrorKind::Configuration, ": is this a read-only copy of the database?")
+            (ServerErrorKind::Configuration, ": is this a read-only copy of the database?")
         }
-        _ => (ErrorKind::Refused, ": see the server's log"),
+        _ => (ServerErrorKind::Refused, ": see the server's log"),
     }
 }
 
@@ -272,12 +263,7 @@ fn without_cells(error: &tokio_postgres::Error) -> String {
 
 impl From<PostgresError> for DeliveryError {
     fn from(error: PostgresError) -> Self {
-        match error.kind() {
-            ErrorKind::Configuration => Self::Configuration(error.into()),
-            ErrorKind::Credentials | ErrorKind::Unreachable | ErrorKind::Refused => {
-                Self::Failed(error.into())
-            }
-        }
+        error.kind().of_delivery(error.into())
     }
 }
 
@@ -288,14 +274,14 @@ mod tests {
     #[test]
     fn each_state_has_a_kind_and_something_to_do() {
         for (code, kind, part) in [
-            ("42501", ErrorKind::Configuration, "GRANT CREATE"),
-            ("3D000", ErrorKind::Configuration, "create the database"),
-            ("2BP01", ErrorKind::Configuration, "view"),
-            ("55P03", ErrorKind::Unreachable, "tries again"),
-            ("53100", ErrorKind::Refused, "space"),
-            ("57P01", ErrorKind::Unreachable, "stops or starts"),
-            ("25006", ErrorKind::Configuration, "read-only"),
-            ("23505", ErrorKind::Refused, "log"),
+            ("42501", ServerErrorKind::Configuration, "GRANT CREATE"),
+            ("3D000", ServerErrorKind::Configuration, "create the database"),
+            ("2BP01", ServerErrorKind::Configuration, "view"),
+            ("55P03", ServerErrorKind::Unreachable, "tries again"),
+            ("53100", ServerErrorKind::Refused, "space"),
+            ("57P01", ServerErrorKind::Unreachable, "stops or starts"),
+            ("25006", ServerErrorKind::Configuration, "read-only"),
+            ("23505", ServerErrorKind::Refused, "log"),
         ] {
             let (found, fix) = meaning(&SqlState::from_code(code));
             assert_eq!(found, kind, "{code}");

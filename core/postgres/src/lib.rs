@@ -10,5 +10,5 @@ mod settings;
 mod sql;
 
 pub use destination::{NAME, Postgres};
-pub use error::{ErrorKind, PostgresError};
+pub use error::PostgresError;
 pub use settings::{PostgresSettings, Tls};

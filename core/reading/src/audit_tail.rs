@@ -29,7 +29,7 @@ pub struct Tail<'a> {
 
 impl Tail<'_> {
     /// Shows the latest events. Returns those to go on from; none if there is nothing to follow, or `show` says that
-    /// nobody reads any more.
+    /// the output is closed.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl Tail<'_> {
         Ok(if show(&latest)? { seen } else { None })
     }
 
-    /// Shows events as they come, until `show` says that nobody reads any more.
+    /// Shows events as they come, until `show` says that the output is closed.
     ///
     /// # Errors
     ///

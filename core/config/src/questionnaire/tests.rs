@@ -89,7 +89,7 @@ fn an_empty_answer_takes_what_is_suggested_and_a_dash_skips_a_query() {
 }
 
 #[test]
-fn where_nobody_can_be_asked_the_secret_and_the_queries_are_as_suggested() {
+fn without_a_terminal_the_secret_and_the_queries_are_as_suggested() {
     let answers = alone(given("https://acme.eu.nexthink.cloud")).expect("nothing is missing");
     assert_eq!(answers.secret, SecretAnswer::variable(SECRET_VARIABLE));
     for query in queries().filter(|query| !query.is_extra) {
@@ -115,6 +115,6 @@ fn what_is_missing_or_wrong_names_its_option() {
         assert!(refused.starts_with(expected), "{given:?}: {refused}");
     }
     let mut gone = Scripted::default();
-    let refused = asked(GivenAnswers::default(), &mut gone).expect_err("nobody answers");
+    let refused = asked(GivenAnswers::default(), &mut gone).expect_err("the input has ended");
     assert_eq!(refused, "--tenant is missing, and there was no answer");
 }

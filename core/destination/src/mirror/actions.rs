@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::MirroredTypes;
+use super::{MirroredType, MirroredTypes};
 
 /// The entry that a database has of one of its types.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,9 +76,40 @@ pub fn decide(held: &BTreeMap<String, Held>, wanted: &Wanted<'_>) -> BTreeMap<St
     actions
 }
 
+/// Returns the types that stay although the generation does not have them, as the record of a delivery needs them.
+pub fn kept(
+    actions: &BTreeMap<String, Action>,
+    held: &BTreeMap<String, Held>,
+) -> impl Iterator<Item = (String, MirroredType)> {
+    let kept = actions.iter().filter(|(_, action)| **action == Action::Keep);
+    kept.filter_map(|(name, _)| Some((name.clone(), held.get(name)?.clone().into())))
+}
+
+/// Returns true if the database has every type as it is to be. The types of `wanted` say which are to be partial.
+#[must_use]
+pub fn is_nothing_to_do(
+    actions: &BTreeMap<String, Action>,
+    held: &BTreeMap<String, Held>,
+    wanted: &MirroredTypes,
+) -> bool {
+    actions.iter().all(|(name, action)| match action {
+        Action::Keep => true,
+        Action::Unchanged => held
+            .get(name)
+            .zip(wanted.get(name))
+            .is_some_and(|(held, wanted)| held.is_partial == wanted.is_partial),
+        Action::Create | Action::Merge { .. } | Action::Drop => false,
+    })
+}
+
+impl From<Held> for MirroredType {
+    fn from(held: Held) -> Self {
+        Self { ends: held.ends, mark: held.mark, is_partial: held.is_partial }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::MirroredType;
     use super::*;
 
     fn action(
@@ -143,6 +174,26 @@ mod tests {
         ] {
             let found = action(name, Some(("a", true)), None, false, after_erasure, is_withheld);
             assert_eq!(found, expected, "{name} {after_erasure} {is_withheld}");
+        }
+    }
+
+    #[test]
+    fn there_is_nothing_to_do_if_each_type_is_whole_or_partial_as_it_is_to_be() {
+        for (action, is_partial, is_done) in [
+            (Action::Unchanged, false, true),
+            (Action::Unchanged, true, false),
+            (Action::Keep, true, true),
+            (Action::Create, false, false),
+            (Action::Merge { removes: true }, false, false),
+            (Action::Drop, false, false),
+        ] {
+            let actions = BTreeMap::from([("user".to_owned(), action)]);
+            let held = BTreeMap::from([("user".to_owned(), Held::default())]);
+            let wanted = MirroredType { is_partial, ..MirroredType::default() };
+            let wanted = BTreeMap::from([("user".to_owned(), wanted)]);
+            assert_eq!(is_nothing_to_do(&actions, &held, &wanted), is_done, "{action:?}");
+            let expected = usize::from(action == Action::Keep);
+            assert_eq!(kept(&actions, &held).count(), expected, "{action:?}");
         }
     }
 }

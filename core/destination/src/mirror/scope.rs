@@ -83,6 +83,15 @@ impl MirrorScope {
         Self { generation, reason: None, after_erasure: false, partial, withheld }
     }
 
+    /// Returns the reason for the delivery to a database that was found to need it.
+    pub fn reason_to_deliver(&self, after_erasure: bool) -> &'static str {
+        match self.reason {
+            _ if after_erasure => "people or devices were erased since the last delivery",
+            Some(reason) => reason,
+            None => "the destination did not have what was delivered last",
+        }
+    }
+
     /// The tables to deliver: entities, then relationships, in the order of the manifest.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
         let of = |kind: TableKind| {

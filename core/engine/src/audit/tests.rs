@@ -111,7 +111,7 @@ fn l10_a_line_is_one_event_whatever_the_clock_of_this_machine_says() {
         let location = Location::Folder(folder.path().to_owned());
         let tenant =
             Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
-        let lock = tenant.lock("a test").expect("nobody else");
+        let lock = tenant.lock("a test").expect("it is free");
         let mut random = Rng::with_seed(1);
         let now = START + 2 * DAY;
         for (hour, ahead_ms) in [(0, ahead_ms), (1, 0), (2, ahead_ms), (3, 0)] {
@@ -139,7 +139,7 @@ fn l13_lines_of_many_days_share_one_place_and_are_counted() {
     let location = Location::Folder(folder.path().to_owned());
     let tenant =
         Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
-    let lock = tenant.lock("a test").expect("nobody else");
+    let lock = tenant.lock("a test").expect("it is free");
     let now_ms = ms(START);
     let span = Span { from_ms: now_ms - 24 * HOUR_MS, to_ms: now_ms };
     let window = Window { span, is_newest: true };
@@ -176,7 +176,7 @@ fn l2_l3_l9_the_store_has_every_event_once_after_thirty_days_of_hourly_runs() {
         let location = Location::Folder(folder.path().to_owned());
         let tenant =
             Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
-        let lock = tenant.lock("a test").expect("nobody else");
+        let lock = tenant.lock("a test").expect("it is free");
         let mut random = Rng::with_seed(seed);
         let mut outage = 0;
         for hour in 0..=DAYS * 24 {

@@ -8,7 +8,7 @@ use core_store::{DeliveryLock, Destruction, FileCount, RunLock, Store};
 use core_terminal::bytes;
 use serde::Serialize;
 
-use super::{Certificate, copies, draft, finish, must_begin_anew, remaining, stored_tenant};
+use super::{Certificate, copies, draft, finish, must_restart, remaining, stored_tenant};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::host::Host;
@@ -53,7 +53,7 @@ pub fn find(engine: Engine<'_>, name: &str, is_dry_run: bool) -> Result<Found, F
     let owner = engine.host.lock_owner();
     let store = Store::open(engine.settings.store.clone())?;
     if let Some(interrupted) = store.interrupted_destruction(name, &owner)? {
-        if is_dry_run || !must_begin_anew(&store.tenant(name)?)? {
+        if is_dry_run || !must_restart(&store.tenant(name)?)? {
             return Ok(Found::Interrupted(interrupted));
         }
         interrupted.discard()?;

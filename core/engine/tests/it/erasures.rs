@@ -103,7 +103,7 @@ async fn an_erasure_that_is_stopped_is_finished_by_the_next_run() {
     assert!(!is_unfinished(&lock), "the run has searched for it, and certified it");
 }
 
-/// A signal that comes as soon as somebody listens.
+/// A signal that comes as soon as it is listened for.
 struct AtOnce;
 
 impl Signals for AtOnce {
@@ -295,8 +295,8 @@ async fn an_answer_to_a_person_is_in_the_ledger_and_finds_whom_the_words_name() 
     };
     let (subject, retrieval) = answer(&uid);
     assert_eq!((subject.keys.len(), retrieval.entities[USERS].len()), (1, 1));
-    let (nobody, nothing) = answer("nobody@acme.example");
-    assert!(nobody.keys.is_empty() && nothing.rows() == 0);
+    let (unknown, nothing) = answer("unknown@acme.example");
+    assert!(unknown.keys.is_empty() && nothing.rows() == 0);
     let answers = events(&tenant).into_iter().filter(|event| event == "retrieval").count();
     assert_eq!(answers, 2, "{:?}", events(&tenant));
 }

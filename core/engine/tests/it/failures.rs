@@ -99,7 +99,7 @@ async fn more_exports_than_a_day_has_are_refused_before_any_is_started() {
 #[tokio::test]
 async fn a_store_that_another_process_writes_to_is_locked() {
     let tenant = Tenant::start("acme", 1, NOON).await;
-    let held = tenant.engine().lock().expect("nobody else has it");
+    let held = tenant.engine().lock().expect("it is free");
     let (kind, words) = kind(tenant.run().await);
     assert_eq!(kind, FailureKind::Locked);
     assert!(words.contains("the test of acme"), "{words}");

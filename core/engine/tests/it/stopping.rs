@@ -46,7 +46,7 @@ async fn a_run_that_is_stopped_publishes_nothing_and_the_next_one_is_whole() {
     let codes: Vec<_> =
         ledger.iter().filter_map(|entry| entry.record.facts.get("exitCode").cloned()).collect();
     assert_eq!(codes, [52, 52, 52], "each end is on record, with the code of a stop");
-    let finished = tenant.run().await.expect("nobody stops it");
+    let finished = tenant.run().await.expect("it is not stopped");
     assert_eq!(finished.ending, Ending::Complete);
 }
 
@@ -55,7 +55,7 @@ async fn exports_of_a_stopped_run_are_not_paid_for_twice() {
     let tenant = Tenant::start("acme", 1, NOON).await;
     let publishing = |event: &ProgressEvent<'_>| matches!(event, ProgressEvent::Publishing);
     assert!(!stopped_at(&tenant, publishing).await);
-    let finished = tenant.run().await.expect("nobody stops it");
+    let finished = tenant.run().await.expect("it is not stopped");
     let started: u32 = finished.report.steps.iter().map(|step| step.exports).sum();
     assert_eq!(started, 0, "all downloads are there");
 }
@@ -102,10 +102,10 @@ async fn stopped_after(tenant: &Tenant, wait: Duration) -> (bool, Duration) {
 async fn a_stop_at_fifty_random_moments_ends_a_run_in_time_and_harms_nothing() {
     let tenant = Tenant::start("acme", 1, NOON).await.with_audit();
     make_keys(&tenant);
-    tenant.run().await.expect("nobody stops it");
+    tenant.run().await.expect("it is not stopped");
     let started = Instant::now();
     owe_an_erasure(&tenant, 0);
-    tenant.run().await.expect("nobody stops it");
+    tenant.run().await.expect("it is not stopped");
     let whole = u64::try_from(started.elapsed().as_micros()).expect("it is short");
     let (mut random, mut stopped) = (Rng::with_seed(50), 0);
     for moment in 1..=50 {
@@ -126,7 +126,7 @@ async fn a_stop_at_fifty_random_moments_ends_a_run_in_time_and_harms_nothing() {
         assert!(took < LIMIT, "moment {moment}, {wait:?} after the start");
     }
     assert!(stopped > 10, "{stopped} were stopped");
-    let finished = tenant.run().await.expect("nobody stops it");
+    let finished = tenant.run().await.expect("it is not stopped");
     assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
     let store = tenant.engine().tenant().expect("the store is there");
     for entry in store.history().expect("it can be read") {

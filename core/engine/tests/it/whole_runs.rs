@@ -247,7 +247,7 @@ async fn rules_that_fail_are_what_a_complete_run_ends_with() {
 async fn a_run_that_has_failed_tells_the_rules_where_there_may_be_something_to_tell() {
     let mut tenant = Tenant::start("acme", 1, NOON).await;
     let world = World::default();
-    let held = tenant.engine().lock().expect("nobody else has it");
+    let held = tenant.engine().lock().expect("it is free");
     let failed = world.failed(&tenant).await;
     assert_eq!((failed.failure.kind, failed.rules.is_none()), (FailureKind::Locked, true));
     drop(held);

@@ -41,7 +41,7 @@ async fn read(
     let location = Location::Folder(folder.path().to_owned());
     let tenant =
         Store::open(location).and_then(|store| store.tenant("acme")).expect("a valid name");
-    let lock = tenant.lock("a test").expect("nobody else");
+    let lock = tenant.lock("a test").expect("it is free");
     let downloads = lock.downloads().expect("there is room");
     let mut file = downloads.resume(DOWNLOAD).expect("it can be made");
     file.write_all(text.as_bytes()).expect("there is room");
