@@ -109,7 +109,7 @@ fn own_crates(level: Level) -> Targets {
     OWN_CRATES.iter().map(|name| (*name, level)).collect()
 }
 
-/// Tells warnings and errors as sentences, for somebody who did not ask for a log.
+/// Tells warnings and errors as sentences, for people who did not ask for a log.
 struct Sentences;
 
 impl<S: Subscriber> Layer<S> for Sentences {

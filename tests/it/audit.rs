@@ -337,7 +337,7 @@ fn check_asks_every_trail_and_says_what_to_mend() {
 }
 
 #[test]
-fn tail_follows_what_comes_and_ends_when_nobody_reads_any_more() {
+fn tail_follows_new_events_and_ends_when_its_reader_has_gone() {
     let scene = scene("[]");
     configure(&scene, "[]", |configuration| configuration.set("nexthink.daily_exports", "400"));
     let arguments = ["audit", "tail", "--follow", "--account", "eve", "--output", "ndjson"];
@@ -351,7 +351,7 @@ fn tail_follows_what_comes_and_ends_when_nobody_reads_any_more() {
         scene.run_completely();
         following.has_ended().then_some(())
     });
-    assert!(ended.is_some(), "the program goes on for nobody");
+    assert!(ended.is_some(), "the program ends when its reader has gone");
     let ended = following.wait();
     assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
     assert!(ended.stdout.starts_with("{\"occurredOn\":"), "{}", ended.stdout);

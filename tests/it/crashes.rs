@@ -1,5 +1,5 @@
 //! The program killed, without power and refused at its file operations: whatever happens, the next run repairs the store
-//! without a person, nothing that was published is lost, and nobody who was erased comes back.
+//! without a person, nothing that was published is lost, and no erased person comes back.
 //!
 //! The gate tries some operations of each command. `cargo xtask torture` tries as many as fit into the time
 //! that it is given.
@@ -58,7 +58,7 @@ impl Torture {
         change: impl FnOnce(&Scene, Configuration) -> Configuration,
     ) -> Self {
         let place = Place::with(profile, change);
-        // Each erasure that is tried needs somebody, of whom this tenant knows two names.
+        // Each erasure that is tried needs a person, of whom this tenant knows two names.
         let users = if torture_seconds().is_some() { 400 } else { 20 };
         place.scene.update(|behaviour| behaviour.tenant.users = users);
         let erased = BTreeSet::new();
@@ -137,7 +137,7 @@ impl Torture {
         run
     }
 
-    /// Fails unless the store is whole: every generation as its manifest says, no file that nobody names, a
+    /// Fails unless the store is whole: every generation as its manifest says, no file that no manifest names, a
     /// ledger without findings.
     fn assert_whole(&self, case: &str, before: &BTreeSet<String>) {
         let store = self.scene().store();
@@ -177,7 +177,7 @@ impl Torture {
     }
 }
 
-/// The texts of a user that are long enough to be nobody else's.
+/// The texts of a user that are long enough to belong to no other user.
 fn long(texts: impl IntoIterator<Item = String>) -> BTreeSet<String> {
     texts.into_iter().filter(|text| text.len() > 5).collect()
 }

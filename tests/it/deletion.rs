@@ -115,7 +115,7 @@ fn an_export_that_fails_in_nexthink_deletes_nothing() {
 }
 
 #[test]
-fn a_query_that_nobody_saved_deletes_nothing() {
+fn an_unsaved_query_deletes_nothing() {
     assert_kept_until_mended("failed", "query #j1_packages does not exist", |behaviour| {
         behaviour.missing.insert(SavedQuery::Packages);
     });

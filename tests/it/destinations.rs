@@ -178,7 +178,7 @@ fn a_first_delivery_deletes_nothing_that_is_there_already() {
 }
 
 #[test]
-fn a_dry_run_tells_what_would_change_and_asks_nobody() {
+fn a_dry_run_shows_the_changes_and_makes_no_call() {
     let delivery = Delivery::new();
     delivery.configure("false");
     delivery.scene.run_completely();
@@ -250,7 +250,7 @@ fn k17_another_destination_has_to_be_accepted() {
 }
 
 #[test]
-fn a_folder_is_written_whole_and_never_over_somebody_elses() {
+fn a_folder_is_written_whole_and_never_over_another_programs() {
     let delivery = Delivery::new();
     delivery.configure("false");
     let run = delivery.scene.run_completely();

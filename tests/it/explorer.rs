@@ -181,7 +181,7 @@ fn the_estate_is_searched_looked_up_and_queried_in_a_browser() {
 }
 
 #[test]
-fn a_query_that_cannot_be_answered_says_why_and_costs_nobody_else_anything() {
+fn a_query_that_cannot_be_answered_says_why_and_affects_no_other_query() {
     let scene = Scene::of(TenantSpec { devices: 10, users: 4, alerts: 2, ..TenantSpec::default() });
     scene.run_completely();
     let analyst = token(&scene, "analyst", "analyst");

@@ -123,14 +123,14 @@ const USAGE: &[Case] = &[
     case("events before any were read", |_| {}, &["audit", "tail"]),
     case("a delivery without a destination", |_| {}, &["sync", "jupiterone"]),
     case(
-        "a folder of somebody else",
+        "a folder of another program",
         |scene| {
             fs::create_dir(scene.path("mine")).expect("it is new");
             scene.write("mine/notes", "mine");
         },
         &["export", "everything", "mine"],
     ),
-    case("an erasure of nobody", |_| {}, &["privacy", "erase", "--yes"]),
+    case("an erasure without a person", |_| {}, &["privacy", "erase", "--yes"]),
     case("a configuration that is there", |_| {}, &["init", "--tenant", "acme", "--region", "eu"]),
     case("a period that is none", |_| {}, &["backfill", "audit", "--from", "yesterday"]),
     case("an address of others", |_| {}, &["simulate", "--listen", "192.0.2.1:8480"]),
@@ -164,7 +164,7 @@ const NEXTHINK: &[Case] = &[
         RUN,
     ),
     case(
-        "queries that nobody has saved",
+        "unsaved queries",
         |scene| {
             scene.update(|behaviour| behaviour.missing.extend(SavedQuery::ALL));
         },
@@ -289,10 +289,10 @@ fn a_mistake_in_a_command_is_told_with_what_to_write() {
     # a delivery without a destination: 2
     error: there is no destination: add `[destinations.jupiterone]` with `account` and `api_key` to the configuration
 
-    # a folder of somebody else: 2
+    # a folder of another program: 2
     error: mine is not empty, and nothing in it is overwritten: give a new folder
 
-    # an erasure of nobody: 2
+    # an erasure without a person: 2
     error: the following required arguments were not provided:
       --reason <WORD>
       <--user <USER>|--device <DEVICE>>
@@ -424,7 +424,7 @@ fn a_run_that_gets_nothing_publishes_nothing() {
     # a host that speaks no TLS: 4
     error: cannot reach 127.0.0.1: TLS failed (check this machine's clock and trusted certificates): received corrupt message of type InvalidContentType
 
-    # queries that nobody has saved: 2
+    # unsaved queries: 2
     error: no export could be used, so that nothing was published:
       fetch-devices: failed: query #j1_devices does not exist: create it in Nexthink under Administration > NQL API queries, with exactly this query id
       fetch-users: failed: query #j1_users does not exist: create it in Nexthink under Administration > NQL API queries, with exactly this query id

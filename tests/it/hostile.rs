@@ -251,7 +251,7 @@ fn q3_the_process_of_a_query_ends_with_its_parent() {
     running.kill();
     let is_gone = || {
         let stat = std::fs::read_to_string(&worker).unwrap_or_default();
-        // A process that nobody has waited for yet is over too.
+        // A process whose parent has not waited for it yet is over too.
         (stat.is_empty() || stat.contains(") Z ")).then_some(())
     };
     assert!(until(Duration::from_secs(5), is_gone).is_some(), "it goes on");

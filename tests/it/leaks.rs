@@ -136,7 +136,7 @@ fn downloads_carry_no_credential_and_requests_nothing_unknown() {
 
 #[cfg(unix)]
 #[test]
-fn nobody_else_may_read_the_store() {
+fn the_store_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let scene = Scene::with(config());

@@ -136,7 +136,7 @@ fn values_that_do_not_cover_the_column_leave_the_dataset_partial() {
     assert_eq!(outcome, "partial");
     assert!(reason.contains("belong to no part"), "{reason}");
 
-    // Or it has none of them, and nobody can know whether there are any.
+    // Or it has none of them, and it is unknown whether there are any.
     let csv = cut_packages(&scene, 3);
     let first = csv.lines().nth(1).and_then(|line| line.trim_start_matches('"').chars().next());
     let first = first.expect("there is a row");
@@ -253,7 +253,7 @@ fn parts_that_no_day_allows_take_nothing_from_other_steps() {
     };
     configure("20");
     scene.run_completely();
-    // Somebody else uses the tenant's exports from now on: 20 are more than a day has.
+    // Another client uses the tenant's exports from now on: 20 are more than a day has.
     scene.write(&format!("store/{TENANT}/quota.json"), NO_STARTS);
     configure("19");
     let run = scene.run(&[]);

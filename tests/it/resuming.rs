@@ -84,7 +84,7 @@ fn d10_files_that_are_here_are_not_asked_for_again() {
     kill_when(&scene, running, || {
         ["fetch-devices", "fetch-users", "fetch-packages"].into_iter().all(is_whole)
     });
-    // The export of alerts will never be done: somebody takes its note away, as time does.
+    // The export of alerts will never be done: its note is removed, as it would be by age.
     fs::remove_file(downloads.join("fetch-alerts.json")).expect("it was noted");
     scene.update(|behaviour| behaviour.preparations.clear());
     scene.run_completely();

@@ -1,4 +1,4 @@
-//! Nobody waits for the slowest export but those that need it.
+//! Only steps that need the slowest export wait for it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

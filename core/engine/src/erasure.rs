@@ -378,7 +378,7 @@ pub fn retrieve(
 }
 
 /// Finds a subject as a person names it, collects everything that is known of it, and records the answer in the ledger
-/// before anybody sees it.
+/// before it is shown.
 ///
 /// # Errors
 ///

@@ -62,15 +62,15 @@ pub enum ErasureError {
     },
     /// The store is older than the list of erased people.
     #[error(
-        "the store is older than the last erasure, so somebody who was erased may be in it: `{program} \
-         privacy suppression apply` takes them out again"
+        "the store is older than the last erasure, so it may contain an erased person: `{program} \
+         privacy suppression apply` removes them again"
     )]
     OlderStore {
         /// The name of the program.
         program: String,
     },
     /// The published generation cannot be read.
-    #[error("nobody can be erased, since the published generation {how_to_restore}")]
+    #[error("no person can be erased, since the published generation {how_to_restore}")]
     PublishedDamaged {
         /// The generation with its damage, and what to do.
         how_to_restore: String,

@@ -20,7 +20,7 @@ use crate::search::Search;
 use crate::subject::{Subject, SubjectKind};
 
 /// The placeholder for other people.
-const REDACTED: &str = "[somebody else]";
+const REDACTED: &str = "[another person]";
 
 /// The circumstances of a retrieval.
 #[derive(Debug, Clone)]
@@ -455,13 +455,13 @@ mod tests {
         let mara = Subject { texts, ..Subject::default() };
         let table = [
             ("mara@acme.example at level 3", "eve", "mara@acme.example at level 3"),
-            ("eve, by eve@acme.example.", "eve", "[somebody else], by [somebody else]."),
-            ("by ACME\\Jane Doe (eve)", "ACME\\Jane Doe", "by [somebody else] (eve)"),
+            ("eve, by eve@acme.example.", "eve", "[another person], by [another person]."),
+            ("by ACME\\Jane Doe (eve)", "ACME\\Jane Doe", "by [another person] (eve)"),
             ("Mara@acme.example|x", "Mara@acme.example", "Mara@acme.example|x"),
-            ("o'mara@acme.example, mara@acme.example", "", "[somebody else], mara@acme.example"),
+            ("o'mara@acme.example, mara@acme.example", "", "[another person], mara@acme.example"),
             ("log_mara@acme.example.txt", "", "log_mara@acme.example.txt"),
-            ("u=eve%40acme.example", "", "[somebody else]"),
-            ("C:\\Users\\mara\\x, ACME\\eve", "", "C:\\Users\\mara\\x, [somebody else]"),
+            ("u=eve%40acme.example", "", "[another person]"),
+            ("C:\\Users\\mara\\x, ACME\\eve", "", "C:\\Users\\mara\\x, [another person]"),
             ("", "", ""),
         ];
         for (text, account, expected) in table {

@@ -383,7 +383,7 @@ mod tests {
                 let path = &path;
                 scope.spawn(move || {
                     for _ in 0..50 {
-                        replace_file(path, &[letter; 1000]).expect("nobody is in the way");
+                        replace_file(path, &[letter; 1000]).expect("nothing is in the way");
                         let bytes = fs::read(path).expect("it is there");
                         assert_eq!(
                             (bytes.len(), bytes.iter().all(|byte| *byte == bytes[0])),

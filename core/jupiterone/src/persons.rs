@@ -1,7 +1,7 @@
 //! Mapped relationships from users to the Persons with their e-mail address, made of the table of users.
 //!
 //! JupiterOne looks the Person up and draws the edge; it makes none where there is none, so that a wrong
-//! address adds nobody. Source: integration SDK 17.4, `createIntegrationRelationship.ts`.
+//! address adds no Person. Source: integration SDK 17.4, `createIntegrationRelationship.ts`.
 
 use arrow_array::RecordBatch;
 use core_model::step::Step;
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_with_an_address_is_mapped_by_it_and_nobody_is_made() {
+    fn a_user_with_an_address_is_mapped_by_it_and_no_person_is_made() {
         let emails: ArrayRef = Arc::new(StringArray::from(vec![Some("jane@acme.example")]));
         let found = written(&batch(&[Some("nexthink_user:1")], emails)).expect("it can be read");
         let key = "nexthink_user:1|is|FORWARD:_class=Person:email=jane@acme.example";

@@ -460,7 +460,7 @@ fn every_rule_has_the_current_format_and_asks_for_what_the_data_model_has() {
         let query = text(rule, "/question/queries/0/query");
         let problems = Reader::problems(query, &model);
         assert!(problems.is_empty(), "{file}: {problems:#?}");
-        assert!(!query.contains("{{"), "{file}: nobody is there to fill in a variable");
+        assert!(!query.contains("{{"), "{file}: a saved question has no one to fill in a variable");
     }
 }
 

@@ -240,7 +240,7 @@ impl Property {
         let declared = self.columns.iter().filter_map(|column| Column::find(column));
         let closest = declared.map(|column| column.personal).max().unwrap_or(PersonalData::None);
         match self.kind {
-            // The domain of an address names nobody.
+            // The domain of an address does not identify a person.
             Kind::Convert(Conversion::EmailDomains) => closest.min(PersonalData::Indirect),
             _ => closest,
         }

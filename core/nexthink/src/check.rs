@@ -47,9 +47,9 @@ impl Client {
     /// cannot be used.
     pub async fn check_api(&self) -> Result<(), NexthinkError> {
         const AT: Endpoint = Endpoint::ExportStatus;
-        let nobody: ExportId =
+        let no_export: ExportId =
             "00000000-0000-0000-0000-000000000000".parse().expect("it is a path segment");
-        let answer = self.call(ApiCall::ExportStatus(&nobody), AT).await?;
+        let answer = self.call(ApiCall::ExportStatus(&no_export), AT).await?;
         match answer.status {
             StatusCode::NOT_FOUND => Ok(()),
             StatusCode::FORBIDDEN => {

@@ -13,7 +13,7 @@ use unicode_normalization::UnicodeNormalization as _;
 /// user whose user name is the UPN matches the UPN and the e-mail address.
 ///
 /// `None` if the value is not an identifier: placeholders of serial numbers and well-known SIDs
-/// identify nobody.
+/// identify no one.
 pub fn canonical(identifier_kind: IdentifierKind, value: &str) -> Option<(IdentifierKind, String)> {
     let value = value.trim_matches(is_blank);
     if value.is_empty() {
@@ -21,12 +21,12 @@ pub fn canonical(identifier_kind: IdentifierKind, value: &str) -> Option<(Identi
     }
     let folded = fold(value);
     let folded = folded.trim_matches(is_blank);
-    let identifies_nobody = match identifier_kind {
+    let identifies_no_one = match identifier_kind {
         IdentifierKind::Serial => is_placeholder_serial(folded),
         IdentifierKind::Sid => is_well_known_sid(folded),
         _ => folded.is_empty(),
     };
-    if identifies_nobody {
+    if identifies_no_one {
         return None;
     }
     Some(match identifier_kind {

@@ -343,7 +343,7 @@ mod tests {
             ("user.name", "", ""),
             ("user.last_seen", "2026-11-18 11:06:40", "2026-11-18T00:00:00"),
             ("user.type", "domain", "domain"),
-            ("nobody.declared", "Jane Doe", ""),
+            ("un.declared", "Jane Doe", ""),
         ];
         for (column, cell, expected) in table {
             assert_eq!(applied(&protection, column, cell).as_deref(), Some(expected), "{column}");
@@ -355,7 +355,7 @@ mod tests {
         for profile in Profile::ALL {
             let mut protection =
                 protection(profile, &[(IdentifierKind::Address, "jane.doe@acme.example")])
-                    .expect("somebody is suppressed");
+                    .expect("a person is suppressed");
             assert_eq!(applied(&protection, "user.upn", "JANE.DOE@acme.example"), None);
             assert_eq!(applied(&protection, "user.name", "jane.doe@acme.example"), None);
             assert!(applied(&protection, "user.uid", "u-1").is_some());
@@ -369,7 +369,7 @@ mod tests {
     fn g18_an_erased_person_is_recognized_by_each_address_of_a_list() {
         let jane = [(IdentifierKind::Address, "jane.doe@acme.example")];
         for profile in Profile::ALL {
-            let protection = protection(profile, &jane).expect("somebody is suppressed");
+            let protection = protection(profile, &jane).expect("a person is suppressed");
             for cell in [
                 "j.doe@acme.example; Jane.Doe@acme.example",
                 "['jane.doe@acme.example', 'j.doe@acme.example']",
@@ -403,7 +403,7 @@ mod tests {
     #[test]
     fn a_free_text_that_names_an_erased_person_becomes_empty() {
         let suppressed = [(IdentifierKind::Address, "jane.doe@acme.example")];
-        let protection = protection(Profile::Full, &suppressed).expect("somebody is suppressed");
+        let protection = protection(Profile::Full, &suppressed).expect("a person is suppressed");
         let text = |cell| applied(&protection, "alert.trigger_value", cell);
         assert_eq!(text("blocked <Jane.Doe@acme.example>").as_deref(), Some(""));
         assert_eq!(text("93 %").as_deref(), Some("93 %"));

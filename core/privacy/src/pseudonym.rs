@@ -87,7 +87,7 @@ impl Keyed {
 }
 
 /// Returns the token of a text in the ledger, such as a query, which may name a person: its HMAC
-/// under the key that never changes. Without the key nobody can test which text it was.
+/// under the key that never changes. Without the key, a text cannot be tested against it.
 pub fn ledger_token(keys: &KeyRing, tenant: &str, text: &str) -> String {
     let keyed = Keyed::new(&keys.subkey(Purpose::Ledger, tenant));
     format!("hmac-sha256-128:{}", HEXLOWER.encode(&keyed.token(text.as_bytes())))

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_declared_plain_is_shown_and_what_nobody_declares_is_not() {
+    fn columns_declared_as_plain_are_shown_and_undeclared_ones_are_not() {
         let views = ReaderViews::from_declarations();
         let table = [
             ("nexthink_package", "version", ColumnView::Stored),

@@ -174,9 +174,9 @@ pub enum StoreError {
     /// A generation may contain an erased person: an erasure was interrupted, or an older copy was
     /// restored.
     #[error(
-        "generation {id} may show somebody who was erased, since an erasure was not finished or an \
-         older copy was put back: the next run finishes it, and `privacy suppression apply` says if \
-         damage keeps it from that"
+        "generation {id} may show an erased person, since an erasure was not finished or an \
+         older copy was put back: the next run finishes it, and `privacy suppression apply` names the \
+         damage if it cannot"
     )]
     NotCleansed {
         /// The generation.
@@ -185,7 +185,7 @@ pub enum StoreError {
     /// Events may contain an erased person: an erasure was interrupted, or an older copy was
     /// restored.
     #[error(
-        "the events of {name} may show somebody who was erased, since an erasure was not finished or an \
+        "the events of {name} may show an erased person, since an erasure was not finished or an \
          older copy was put back: the next run finishes it"
     )]
     EventsNotCleansed {

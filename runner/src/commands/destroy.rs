@@ -61,7 +61,7 @@ fn show(removal: &Removal, is_dry_run: bool, format: ReportFormat) -> Result<(),
     Ok(())
 }
 
-/// Asks for the tenant's name, so that nobody removes a tenant by a wrong key.
+/// Asks for the tenant's name, so that a slip of the keyboard removes no tenant.
 fn confirm(name: &str) -> Result<(), Failure> {
     const NOTHING: &str = "nothing was removed";
     if !io::stdin().is_terminal() {

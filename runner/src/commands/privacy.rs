@@ -66,7 +66,7 @@ fn inventory(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
 fn new_keys(config: &Config) -> Result<Exit, Failure> {
     let id = keys::create(engine(config))?;
     output::result(&format!("made key {id} in {}", config.privacy.key_file.display()));
-    output::note("keep a copy of the file where the store is not: nobody can make this key again");
+    output::note("keep a copy of the key file elsewhere: a lost key cannot be made again");
     Ok(Exit::Complete)
 }
 
@@ -85,12 +85,12 @@ fn list_keys(config: &Config, format: RowFormat) -> Result<Exit, Failure> {
 fn rotate(config: &Config) -> Result<Exit, Failure> {
     let id = keys::rotate(engine(config))?;
     output::result(&format!("the next run makes its pseudonyms with key {id}"));
-    output::note("keep a copy of the file anew");
+    output::note("make a new copy of the key file");
     Ok(Exit::Complete)
 }
 
 fn retire(config: &Config, id: &str) -> Result<Exit, Failure> {
     keys::retire(engine(config), id)?;
-    output::result(&format!("key {id} is retired: nobody can make its pseudonyms again"));
+    output::result(&format!("key {id} is retired: its pseudonyms cannot be made again"));
     Ok(Exit::Complete)
 }

@@ -1,4 +1,4 @@
-//! The lists of erased people: a missing copy is made again, and without both nobody is read.
+//! The lists of erased people: a missing copy is made again, and without both no person is shown.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Erasures that are killed or whose disk fails: they show nobody who is to be erased, and the next run finishes and certifies
+//! Erasures that are killed or whose disk fails: they show no person who is to be erased, and the next run finishes and certifies
 //! them.
 
 use std::collections::BTreeSet;
@@ -58,7 +58,7 @@ fn erase_under_faults(
         let has_begun = torture.suppressed() != in_force;
         check(&case, &ended, has_begun);
         if has_begun {
-            assert_nobody_is_shown(torture, &case, &texts);
+            assert_no_erased_person_is_shown(torture, &case, &texts);
         }
         torture.assert_repaired(&case, &before);
         let suppressed = torture.suppressed();
@@ -86,8 +86,8 @@ fn n2_n3_an_erasure_on_a_full_or_broken_disk_says_so_and_the_next_run_certifies_
     });
 }
 
-/// Fails if a reading command shows somebody whose erasure has begun and is not finished.
-fn assert_nobody_is_shown(torture: &Torture, case: &str, texts: &[String]) {
+/// Fails if a reading command shows a person whose erasure has begun and is not finished.
+fn assert_no_erased_person_is_shown(torture: &Torture, case: &str, texts: &[String]) {
     for arguments in READERS {
         let shown = torture.scene().program(arguments);
         let names = texts.iter().any(|text| text.len() > 5 && shown.stdout.contains(text.as_str()));

@@ -34,7 +34,7 @@ pub(super) fn held(delivery: &Delivery, name: &str) -> Vec<Value> {
 const DEVICE_USERS: (&str, &str) = ("queries.device_users", "\"#j1_device_users\"");
 
 #[test]
-fn an_extra_that_nobody_switched_on_is_told_of_by_the_plan_alone() {
+fn a_disabled_extra_is_mentioned_by_the_plan_only() {
     let delivery = Delivery::new();
     let run = delivery.scene.run_completely();
     let report = run.report.to_string() + &run.ended.stdout + &run.ended.stderr;

@@ -97,7 +97,7 @@ fn k8_k16_a_delivery_that_is_killed_at_any_request_is_made_up_for_by_the_next() 
             assert_eq!(two.delivery.kept(), *expected, "{case}");
             let jobs = jupiterone.jobs();
             assert_eq!(jobs.last().map(|job| job.status.as_str()), Some("FINISHED"), "{case}");
-            // Nobody knows of a job whose creation was not answered.
+            // A job whose creation was not answered is unknown to the program.
             orphans += usize::from(hears_one && number == 0);
             let open = jobs.iter().filter(|job| job.status == "AWAITING_UPLOADS").count();
             assert_eq!(open, orphans, "{case}");

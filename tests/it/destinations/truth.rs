@@ -46,7 +46,7 @@ enum Ending {
     /// Another step was asked for.
     NotSelected,
     Deferred,
-    /// Complete, with so much gone that somebody has to say that it is right.
+    /// Complete, with so much gone that a person has to accept it.
     Shrunk,
 }
 
@@ -235,7 +235,7 @@ fn before() -> TenantSpec {
     }
 }
 
-/// The estate afterwards. A few rows are about devices that nobody knows, so there is something new too.
+/// The estate afterwards. A few rows are about unknown devices, so there is something new too.
 fn after(shrinks: Option<SavedQuery>) -> TenantSpec {
     let mut estate = TenantSpec {
         devices: 30,

@@ -186,7 +186,7 @@ fn f14_the_order_of_columns_changes_nothing() {
 }
 
 #[test]
-fn f15_a_column_that_nobody_declared_goes_nowhere() {
+fn f15_an_undeclared_column_goes_nowhere() {
     let mut export = devices();
     export.columns.insert(3, "device.payroll".to_owned());
     for row in &mut export.rows {

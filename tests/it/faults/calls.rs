@@ -71,7 +71,7 @@ pub(crate) fn waits_ms(run: &Run) -> Vec<u64> {
     digits.map(|digit| digit.parse().expect("it is a number")).collect()
 }
 
-/// A port where nobody is to call.
+/// A port that must not be called.
 pub(crate) struct Trap(TcpListener);
 
 impl Trap {
@@ -86,9 +86,9 @@ impl Trap {
         format!("http://{}", self.0.local_addr().expect("it is bound"))
     }
 
-    /// Nobody has called.
+    /// Fails if it was called.
     pub(crate) fn assert_untouched(&self) {
-        let error = self.0.accept().expect_err("nobody is to call here");
+        let error = self.0.accept().expect_err("this port must not be called");
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
     }
 }

@@ -169,7 +169,7 @@ fn e5_a_redirect_of_the_file_host_is_not_followed() {
         "{}",
         run.ended.stderr
     );
-    trap.assert_nobody_came();
+    trap.assert_no_call_came();
     case.recovers();
 }
 
@@ -303,10 +303,10 @@ fn e15_a_header_alone_empties_nothing_that_held_something() {
     forget_downloads(&case);
     case.recovers();
     // Where nothing was, there is nothing to lose.
-    let mut nobody_yet = healthy();
-    nobody_yet.behaviour.tenant.alerts = 0;
-    nobody_yet.behaviour.tenant.dangling_rows = 0;
-    let scene = Scene::with(nobody_yet);
+    let mut without_alerts = healthy();
+    without_alerts.behaviour.tenant.alerts = 0;
+    without_alerts.behaviour.tenant.dangling_rows = 0;
+    let scene = Scene::with(without_alerts);
     let run = scene.run_completely();
     assert_eq!(run.step("fetch-alerts")["outcome"], "complete");
     assert_eq!(run.step("fetch-alerts")["rows"]["read"], 0);
@@ -371,10 +371,10 @@ fn e18_a_link_that_leads_elsewhere_is_not_followed() {
         assert!(!run.ended.stderr.contains(&link), "{}", run.ended.stderr);
     }
     case.recovers();
-    trap.assert_nobody_came();
+    trap.assert_no_call_came();
 }
 
-/// A host that nobody may call.
+/// A host that must not be called.
 struct Trap(TcpListener);
 
 impl Trap {
@@ -388,8 +388,8 @@ impl Trap {
         self.0.local_addr().expect("it is bound").to_string()
     }
 
-    fn assert_nobody_came(&self) {
+    fn assert_no_call_came(&self) {
         // A connection is in the queue as soon as the other side has it.
-        assert!(self.0.accept().is_err(), "somebody came");
+        assert!(self.0.accept().is_err(), "it was called");
     }
 }

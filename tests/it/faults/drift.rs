@@ -1,4 +1,4 @@
-//! Rows H: saved queries that somebody has changed, and configurations that do not fit. H9, a column
+//! Rows H: saved queries that were changed, and configurations that do not fit. H9, a column
 //! that keeps its name and means something else, has no test: no column of the saved queries is a
 //! number whose range could tell.
 
@@ -15,12 +15,12 @@ use super::exports::{
 };
 use crate::kit::{TENANT, files};
 
-/// The program refuses the configuration with these words, and asks nobody anything.
+/// The program refuses the configuration with these words, and makes no call.
 fn assert_no_start(case: &Case, telling: &str) {
     let asked = case.scene().recorded().len();
     let run = case.run(2);
     assert!(run.ended.stderr.contains(telling), "{telling}: {}", run.ended.stderr);
-    assert_eq!(case.scene().recorded().len(), asked, "nobody was asked");
+    assert_eq!(case.scene().recorded().len(), asked, "no call was made");
 }
 
 /// Every file of the store.
@@ -204,7 +204,7 @@ fn h8_a_store_of_a_newer_program_is_refused_and_left_as_it_is() {
         assert_eq!(ended.exit, Some(2), "{}", ended.stderr);
         assert!(ended.stderr.contains("newer"), "{}", ended.stderr);
     }
-    assert_eq!(case.scene().requests().tokens, 0, "nobody was asked");
+    assert_eq!(case.scene().requests().tokens, 0, "no call was made");
     assert!(stored(&case) == before, "nothing was touched");
     fs::write(&manifest, text).expect("it is ours");
     case.recovers();

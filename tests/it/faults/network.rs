@@ -256,7 +256,7 @@ fn c13_the_proxy_of_the_environment_is_for_others_than_loopback_and_keeps_its_pa
         );
         assert!(!run.ended.stderr.contains("canary"), "{}", run.ended.stderr);
     }
-    assert_eq!(case.scene().recorded().len(), calls, "nobody was called");
+    assert_eq!(case.scene().recorded().len(), calls, "no call was made");
     let case = case.configured(|configuration| configuration.text("nexthink.proxy", "none"));
     case.run_under(0, &[("HTTPS_PROXY", "canary")]);
     case.recovers();

@@ -17,7 +17,7 @@ use super::case::healthy;
 use super::exports::{Export, serve};
 use crate::kit::{Ended, Scene, TENANT, files};
 
-/// Somebody whose name every encoding changes.
+/// A person whose name every encoding changes.
 const PERSON: &str = "zoé.kanary/quux@acme.example";
 
 /// The person as twelve tenants might write her.
@@ -53,7 +53,7 @@ fn scene(profile: &str) -> Scene {
     scene
 }
 
-/// Adds her to every export, in a column that nobody declared and in a row that is to be set aside.
+/// Adds her to every export, in an undeclared column and in a row that is to be set aside.
 fn plant(scene: &Scene) {
     for query in SavedQuery::ALL {
         let mut export = Export::of(query);
@@ -61,13 +61,13 @@ fn plant(scene: &Scene) {
         for (row, spelling) in export.rows.iter_mut().zip(spellings.iter().cycle()) {
             row.push(spelling.clone());
         }
-        export.columns.push("user.nobody_declared_this".to_owned());
+        export.columns.push("user.undeclared".to_owned());
         serve(scene, query, format!("{}{PERSON},too,short\n", export.csv()));
     }
 }
 
 /// Looks for the person in what was printed, in every file, and in every table as a reader sees it.
-fn assert_nobody(scene: &Scene, ended: &Ended) {
+fn assert_no_trace(scene: &Scene, ended: &Ended) {
     let mut needles: BTreeSet<Vec<u8>> = BTreeSet::new();
     for spelling in spellings() {
         needles.extend(forms(&spelling));
@@ -100,7 +100,7 @@ fn assert_nobody(scene: &Scene, ended: &Ended) {
 }
 
 #[test]
-fn f15_a_column_that_nobody_declared_is_dropped_in_every_profile() {
+fn f15_an_undeclared_column_is_dropped_in_every_profile() {
     for profile in ["full", "pseudonymous", "minimal"] {
         let scene = scene(profile);
         plant(&scene);
@@ -113,7 +113,7 @@ fn f15_a_column_that_nobody_declared_is_dropped_in_every_profile() {
             fs::remove_dir_all(staging).expect("it is there");
         }
         assert!(scene.leftovers().is_empty(), "{:?}", scene.leftovers());
-        assert_nobody(&scene, &run.ended);
+        assert_no_trace(&scene, &run.ended);
     }
 }
 
@@ -155,7 +155,7 @@ fn a_key_is_never_replaced_and_a_lost_one_is_asked_for() {
     let lost = scene.run(&[]);
     assert_eq!(lost.ended.exit, Some(2));
     assert!(lost.ended.stderr.contains("put back the copy"), "{}", lost.ended.stderr);
-    assert!(!key.exists() && scene.recorded().is_empty(), "nobody was asked");
+    assert!(!key.exists() && scene.recorded().is_empty(), "no call was made");
 }
 
 #[test]

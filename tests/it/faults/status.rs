@@ -87,7 +87,7 @@ fn b4_a_daily_limit_defers_the_run_and_the_next_one_does_not_even_call() {
     assert_eq!(case.scene().recorded().len(), calls, "Nexthink was not called");
     let plan = case.scene().program(&["plan"]);
     assert!(plan.stdout.contains(", not before 2"), "{}", plan.stdout);
-    // Somebody who knows better takes the note away.
+    // An administrator removes the note.
     let note = case.scene().path("store").join(TENANT).join("quota.json");
     fs::remove_file(note).expect("the wait is kept there");
     case.recovers();
@@ -119,7 +119,7 @@ fn b6_server_errors_that_pass_cost_nothing_and_those_that_stay_are_told() {
 }
 
 #[test]
-fn b7_a_query_that_nobody_has_saved_is_named_with_the_place_to_save_it() {
+fn b7_an_unsaved_query_is_named_with_the_place_to_save_it() {
     let case = Case::new().fault(|behaviour| _ = behaviour.missing.insert(SavedQuery::Packages));
     let words = "query #j1_packages does not exist: create it in Nexthink under Administration";
     assert_failed(&case.run(7), &[("fetch-packages", words)]);

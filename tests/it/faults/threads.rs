@@ -44,7 +44,7 @@ fn j22_under_a_small_limit_of_processes_a_command_works_or_says_which_limit_to_r
     // A copy, since another user may not come to where the program is.
     let program = scene.path("program");
     fs::copy(env!("CARGO_BIN_EXE_program"), &program).expect("there is room");
-    // Another user than root has processes already, nobody knows how many: for that one only the smallest limit is sure.
+    // A user other than root has an unknown number of processes already: for it, only the smallest limit is certain.
     let limits: &[(usize, bool)] =
         if is_root { &[(1, false), (25, false), (26, true), (32, true)] } else { &[(1, false)] };
     let query: &[&str] = &["query", "select count(*) from nexthink_device"];

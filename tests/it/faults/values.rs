@@ -191,7 +191,7 @@ fn alerts_with(column: &str, cells: &[&str], sql: &str) -> Vec<Value> {
 }
 
 #[test]
-fn g10_words_that_nobody_knows_are_kept() {
+fn g10_unknown_words_are_kept() {
     let found = alerts_with("alert.status", &["Snoozed", "AUTO_CLOSED"], "status");
     assert_eq!(found, ["snoozed", "auto_closed"]);
     let case = with_cells("device.operating_system.platform", &["ChromeOS"]);

@@ -1,4 +1,4 @@
-//! A canary: somebody in every field about people of all datasets, in twelve spellings. A strict profile
+//! A canary: a person in every field about people of all datasets, in twelve spellings. A strict profile
 //! leaves her nowhere, and after an erasure no profile does, whatever happens then.
 
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ fn columns_about_people(profile: &str) -> BTreeSet<String> {
     changed.map(|line| line["column"].as_str().expect("a text").to_owned()).collect()
 }
 
-/// Adds a row for each spelling to every export, with it in all of these columns and in one that nobody
+/// Adds a row for each spelling to every export, with it in all of these columns and in an undeclared one
 /// declared; in the alerts of others, a text that names her.
 fn plant(scene: &Scene, columns: &BTreeSet<String>, spellings: &[String]) {
     for query in SavedQuery::ALL {
@@ -72,7 +72,7 @@ fn plant(scene: &Scene, columns: &BTreeSet<String>, spellings: &[String]) {
                 *export.cell(last, "alert.trigger_value") = text;
             }
         }
-        export.columns.push("user.nobody_declared_this".to_owned());
+        export.columns.push("user.undeclared".to_owned());
         let cell = spellings.first().cloned().unwrap_or_default();
         export.rows.iter_mut().for_each(|row| row.push(cell.clone()));
         export.serve(scene, query);

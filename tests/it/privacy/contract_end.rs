@@ -244,7 +244,7 @@ fn a_destruction_that_is_killed_at_any_file_operation_is_finished_and_certified(
         let killed = scene.program_with_fault(&destroy, &format!("kill@{number}"));
         assert_eq!(killed.exit, None, "{case}: {}", killed.stderr);
         let stored = names(&scene, "store");
-        // Nobody sees half of a tenant.
+        // No reader sees half of a tenant.
         if stored.iter().any(|name| name.starts_with(TENANT)) {
             scene.published().verify().expect(&case);
         }

@@ -1,5 +1,5 @@
-//! Erasure from outside: nothing is left of somebody, in no file and at no destination, whatever is done
-//! afterwards; and everything is shown of somebody who asks.
+//! Erasure from outside: nothing is left of a person, in no file and at no destination, whatever is done
+//! afterwards; and a person who asks is shown everything.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -169,14 +169,14 @@ fn pseudonyms(place: &Place, upn: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn nothing_is_left_of_somebody_after_runs_a_restore_and_a_rotation() {
+fn nothing_is_left_of_a_person_after_runs_a_restore_and_a_rotation() {
     for profile in ["full", "pseudonymous"] {
         let place = Place::new(profile);
         place.scene.run_completely();
         place.scene.run_completely();
         let person = Place::a_person();
         let mut texts = pseudonyms(&place, &person.upn);
-        assert!(texts.len() > 2, "{profile}: somebody is known by several: {}", texts.len());
+        assert!(texts.len() > 2, "{profile}: the person is known by several: {}", texts.len());
         texts.extend(person.texts.clone());
         let backup = tempfile::tempdir().expect("a folder can be made");
         let store = place.scene.path("store").join(TENANT);
@@ -288,7 +288,7 @@ fn an_erasure_is_shown_asked_for_listed_and_lifted() {
 }
 
 #[test]
-fn a_namesake_is_no_trace_of_somebody_who_was_erased() {
+fn a_namesake_is_no_trace_of_an_erased_person() {
     let scene = Scene::of(TenantSpec { devices: 10, users: 300, ..TenantSpec::default() });
     assert_eq!(scene.program(&["privacy", "key", "new"]).exit, Some(0));
     scene.run_completely();
@@ -301,7 +301,7 @@ fn a_namesake_is_no_trace_of_somebody_who_was_erased() {
     assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
     // A domain that many have is no identifier that was left out.
     assert!(!ended.stderr.contains("those of others"), "{}", ended.stderr);
-    // Without a destination nobody else removes what was exported.
+    // Without a destination, no other command removes what was exported.
     assert!(ended.stderr.contains("by hand") && ended.stderr.contains("nexthink_user:"));
     assert_eq!(scene.query("select count(*) n from nexthink_user")[0]["n"], 299);
 }
@@ -328,7 +328,7 @@ fn a_device_goes_with_its_edges_and_alerts() {
 }
 
 #[test]
-fn a_retrieval_has_every_fact_of_somebody_and_none_of_anybody_else() {
+fn a_retrieval_has_every_fact_of_the_person_and_none_of_others() {
     let place = Place::new("full");
     place.scene.run_completely();
     let person = Place::a_person();
@@ -369,24 +369,24 @@ fn a_retrieval_has_every_fact_of_somebody_and_none_of_anybody_else() {
 
 #[test]
 fn an_erasure_is_nothing_that_the_shrink_guard_minds() {
-    // Nobody can be found by a UPN in what this profile keeps, so that the run is the first to take out.
+    // This profile keeps no UPN to find a person by, so the run is the first to remove the person.
     let place = Place::new("minimal");
     let users = Export::of(SavedQuery::Users);
     let [uid, upn] = ["user.uid", "user.upn"].map(|column| users.position(column));
-    let somebody = users.rows.iter().find(|row| !row[upn].is_empty()).expect("somebody has one");
+    let person = users.rows.iter().find(|row| !row[upn].is_empty()).expect("a user has one");
     let mut alerts = Export::of(SavedQuery::Alerts);
     let model = alerts.rows[0].clone();
     for number in 0..60 {
         alerts.rows.push(model.clone());
         let last = alerts.rows.len() - 1;
         *alerts.cell(last, "alert.uid") = format!("alert-{number}");
-        somebody[uid].clone_into(alerts.cell(last, "user.uid"));
+        person[uid].clone_into(alerts.cell(last, "user.uid"));
     }
     for (query, export) in [(SavedQuery::Users, users.clone()), (SavedQuery::Alerts, alerts)] {
         export.serve(&place.scene, query);
     }
     place.scene.run_completely();
-    let erased = place.erase("--user", &somebody[upn]);
+    let erased = place.erase("--user", &person[upn]);
     assert!(erased.stdout.contains(" 0 entities"), "{}", erased.stdout);
     let run = place.scene.run_completely();
     assert!(run.step("fetch-alerts")["rows"]["suppressed"].as_u64() >= Some(60));

@@ -1,4 +1,4 @@
-//! Retrieval: forty planted facts of somebody are found, and none of her neighbour's, who shares her
+//! Retrieval: forty planted facts of a person are found, and none of her neighbour's, who shares her
 //! device.
 
 use core_simulator::SavedQuery;
@@ -119,7 +119,7 @@ const FACTS: [(&str, &str, &str); 40] = [
     (
         "its value",
         "/entities/nexthink_alert/1/triggerValue",
-        "taken over from [somebody else], twice",
+        "taken over from [another person], twice",
     ),
     ("its monitor", "/entities/nexthink_alert/1/monitorNqlId", "#slow_logon"),
     ("the edge of the first", "/relationships/nexthink_user_has_alert/0/_toEntityKey", "a-1"),
@@ -210,5 +210,5 @@ fn forty_planted_facts_are_found_and_none_of_the_neighbour() {
     for text in ["7d0c5a52-mara", "9c1f44de-otto", "otto.weiss"] {
         assert!(!device.contains(text), "{text} is in {device}");
     }
-    assert!(device.contains("[somebody else]"), "{device}");
+    assert!(device.contains("[another person]"), "{device}");
 }

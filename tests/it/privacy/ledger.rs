@@ -1,4 +1,4 @@
-//! The ledger: what is in it after what was done, and that nobody changes it unseen.
+//! The ledger: its entries after each kind of command, and the detection of every change.
 
 use std::fs;
 
@@ -40,7 +40,7 @@ fn runs_and_reads_are_in_the_ledger_without_what_was_read() {
     scene.query("select * from nexthink_user where name = 'canary-name'");
     let folder = scene.path("folder").display().to_string();
     assert_eq!(scene.program(&["export", "jupiterone", &folder]).exit, Some(0));
-    // What is made of declarations tells nobody anything.
+    // A page made of declarations shows no data.
     assert_eq!(scene.program(&["query", "--tables"]).exit, Some(0));
 
     let all = entries(&scene);

@@ -11,7 +11,7 @@ use crate::kit::{Ended, Scene, TENANT};
 
 const MAIL: &str = "zoe.quuxberg@acme.example";
 
-/// The identifiers of somebody in a row of users.
+/// The identifiers of a person in a row of users.
 type Cells<'a> = &'a [(&'a str, &'a str)];
 
 const ZOE: Cells<'_> = &[
@@ -65,7 +65,7 @@ fn serve_users(scene: &Scene, users: &[Cells<'_>]) {
     export.serve(scene, SavedQuery::Users);
 }
 
-/// Lets the first alerts, of nobody in particular, have these texts.
+/// Gives these texts to the first alerts.
 fn serve_texts(scene: &Scene, texts: &[&str]) {
     let mut export = Export::of(SavedQuery::Alerts);
     for (number, text) in texts.iter().enumerate() {
@@ -92,7 +92,7 @@ const YES: &[&str] = &["--reason", "request", "--yes", "--output", "json"];
 const DRY: &[&str] = &["--reason", "request", "--dry-run", "--output", "json"];
 
 #[test]
-fn m1_texts_that_name_somebody_are_emptied_by_an_erasure_and_by_later_runs() {
+fn m1_texts_that_name_a_person_are_emptied_by_an_erasure_and_by_later_runs() {
     let scene = scene(&[]);
     serve_users(&scene, &[ZOE]);
     let named = [
@@ -208,7 +208,7 @@ fn m5_a_damaged_old_generation_does_not_block_an_erasure_for_good() {
 }
 
 #[test]
-fn m6_somebody_known_from_the_audit_trail_alone_is_counted_and_shown() {
+fn m6_a_person_known_from_the_audit_trail_alone_is_counted_and_shown() {
     let ada = "ada@other.example";
     let lines = [
         format!("[Portal|LOGIN|20101|{ada}] User logged in"),

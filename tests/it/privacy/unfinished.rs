@@ -21,7 +21,7 @@ struct Interrupted {
     /// The generation that is damaged, and the other one.
     damaged: String,
     whole: String,
-    /// Whose erasure was interrupted, and somebody else.
+    /// The person whose erasure was interrupted, and another one.
     erased: String,
     other: String,
 }
@@ -143,7 +143,7 @@ fn m8_a_damaged_generation_keeps_an_interrupted_erasure_open_until_it_is_removed
 }
 
 #[test]
-fn m8_an_erasure_of_anybody_removes_the_damage_and_finishes_the_interrupted_one() {
+fn m8_any_erasure_removes_the_damage_and_finishes_the_interrupted_one() {
     for is_same in [true, false] {
         let scene = Interrupted::after("manifest.json", false);
         let user = if is_same { &scene.erased } else { &scene.other };
@@ -191,7 +191,7 @@ fn m9_what_is_left_after_an_interrupted_erasure_is_told_by_every_run_until_it_is
 }
 
 #[test]
-fn m9_a_device_with_the_name_of_somebody_erased_is_found_without_the_name_too() {
+fn m9_a_device_with_the_name_of_an_erased_person_is_found_without_the_name_too() {
     let place = Place::new("full");
     place.scene.run_completely();
     let users = place.scene.query("select upn from nexthink_user where upn is not null limit 1");

@@ -1,4 +1,4 @@
-//! Lines as they are documented, as they may come, and as nobody would want them; each with what is
+//! Lines as they are documented, as they may come, and as they should never be; each with what is
 //! to be made of it.
 
 use std::collections::BTreeSet;

@@ -215,7 +215,7 @@ fn an_event_that_names_an_erased_person_is_counted_and_not_stored() {
 }
 
 #[test]
-fn under_a_strict_profile_nothing_names_anybody() {
+fn under_a_strict_profile_nothing_names_a_person() {
     let pseudonyms = Pseudonyms::new(&keys(), TENANT);
     let policy = Policy::new(Profile::Pseudonymous, &Column::all(), &["audit.id"], &[]);
     let policy = policy.expect("nothing is overridden");

@@ -26,7 +26,7 @@ pub struct MirrorRecord {
     /// The types that were purged and not delivered since.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub purged: BTreeSet<String>,
-    /// The erasures after which nobody who was erased is there any more, by id.
+    /// The IDs of the erasures whose people are no longer at the destination.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub erasures: BTreeSet<String>,
 }

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_affordable_if_the_rest_of_the_day_is_enough_and_nobody_waits() {
+    fn a_run_is_affordable_if_the_rest_of_the_day_is_enough_and_no_run_waits() {
         for (cost, is_affordable) in [
             (cost(4, 0, 4, None), true),
             (cost(4, 1, 4, None), false),

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sealed_download_is_readable_to_nobody_else_and_gone_with_its_run() {
+    async fn an_encrypted_download_is_unreadable_to_others_and_gone_with_its_run() {
         let folder = TempDir::new().expect("a folder can be made");
         let location = Location::Folder(folder.path().to_owned());
         let tenant =

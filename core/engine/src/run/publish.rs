@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_type_that_nobody_has_written_is_a_defect_and_not_published_as_gone() {
+    fn a_type_without_a_table_is_a_defect_and_not_published_as_gone() {
         assert!(check_tables(&Graph::default().sort(), &[]).is_ok());
         let mut graph = Graph::default();
         graph.add_empty(&step_account::STEP);

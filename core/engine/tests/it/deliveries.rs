@@ -98,7 +98,7 @@ async fn a_full_delivery_and_a_purge_are_jobs_though_nothing_has_changed() {
 }
 
 #[tokio::test]
-async fn a_decision_asks_nobody_and_changes_nothing() {
+async fn a_decision_makes_no_call_and_changes_nothing() {
     let tenant = Tenant::start("acme", 1, NOON).await;
     tenant.run().await.expect("it runs");
     let store = tenant.engine().tenant().expect("the store is there");

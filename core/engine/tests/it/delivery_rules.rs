@@ -123,7 +123,7 @@ async fn an_erased_person_is_deleted_if_the_type_is_proven() {
     let done = delivered.deliver(&DeliveryRequest::default()).await.expect("it delivers");
     assert!(done.is_whole());
     assert!(!is_there());
-    assert_eq!(delivered.reason(), None, "nobody is owed any more");
+    assert_eq!(delivered.reason(), None, "no erasure is owed any more");
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ impl World {
     }
 
     /// Erases the first user who is left.
-    pub(crate) fn erase_somebody(&mut self) {
+    pub(crate) fn erase_a_person(&mut self) {
         let (uid, _) = erase(&self.tenant);
         self.erased.insert(uid);
     }

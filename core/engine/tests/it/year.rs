@@ -261,7 +261,7 @@ async fn play(seed: u64, days: u64) -> BTreeMap<String, Member> {
             }
             if day % 50 == 15 {
                 member.world.set_time(now);
-                member.world.erase_somebody();
+                member.world.erase_a_person();
             }
         }
     }

@@ -67,7 +67,7 @@ fn cleansing_twice_changes_nothing_more() {
 }
 
 #[test]
-fn nobody_goes_where_nobody_was_erased() {
+fn nothing_is_removed_where_no_person_was_erased() {
     let place = Place::new();
     zoe_and_eve(&place, 1);
     place.append_events(&[("ACME\\zoe", "zoe@acme.example logged in")]);

@@ -69,12 +69,12 @@ fn an_answer_names_no_one_else() {
         assert!(!text.contains(others), "{others}: {text}");
     }
     let alert = &zoe.entities["nexthink_alert"][0];
-    assert_eq!(alert["triggerValue"], "zoe@acme.example and [somebody else]");
+    assert_eq!(alert["triggerValue"], "zoe@acme.example and [another person]");
     let ends: Vec<_> = zoe.relationships["nexthink_user_has_alert"]
         .iter()
         .map(|row| row["_fromEntityKey"].as_str().unwrap_or_default())
         .collect();
-    assert_eq!(ends, ["[somebody else]", "nexthink_user:u-zoe-1234"]);
+    assert_eq!(ends, ["[another person]", "nexthink_user:u-zoe-1234"]);
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn an_answer_has_the_events_that_name_the_subject() {
         zoe.audit_events.iter().map(|event| event["raw"].as_str().unwrap_or_default()).collect();
     assert_eq!(
         records,
-        ["ACME\\zoe wrote to [somebody else]", "[somebody else] gave zoe@acme.example a role"]
+        ["ACME\\zoe wrote to [another person]", "[another person] gave zoe@acme.example a role"]
     );
-    assert_eq!(zoe.audit_events[1]["account"], "[somebody else]");
+    assert_eq!(zoe.audit_events[1]["account"], "[another person]");
 }
 
 #[test]
@@ -138,5 +138,5 @@ fn findings_are_added_without_the_names_of_others() {
     let mut zoe = answer(&place, SubjectKind::User, "zoe@acme.example");
     let finding = json!({ "text": "zoe@acme.example shares a device with eve@acme.example" });
     zoe.add_findings(vec![finding], &subject);
-    assert_eq!(zoe.findings[0]["text"], "zoe@acme.example shares a device with [somebody else]");
+    assert_eq!(zoe.findings[0]["text"], "zoe@acme.example shares a device with [another person]");
 }

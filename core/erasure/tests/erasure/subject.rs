@@ -47,10 +47,10 @@ fn one_identifier_leads_to_all_others_of_every_generation() {
 fn what_is_found_nowhere_is_still_a_subject_since_it_may_come() {
     let place = Place::new();
     place.publish(1, &[(USERS, vec![user("u-eve-1", json!({}))])]);
-    let nobody = place.find(SubjectKind::User, &[" zoe@acme.example "]).expect("it is no error");
-    assert!(nobody.keys.is_empty());
-    assert_eq!(nobody.texts, BTreeSet::from(["zoe@acme.example".to_owned()]));
-    assert!(has(&nobody.identifiers, IdentifierKind::Address, "zoe@acme.example"));
+    let unknown = place.find(SubjectKind::User, &[" zoe@acme.example "]).expect("it is no error");
+    assert!(unknown.keys.is_empty());
+    assert_eq!(unknown.texts, BTreeSet::from(["zoe@acme.example".to_owned()]));
+    assert!(has(&unknown.identifiers, IdentifierKind::Address, "zoe@acme.example"));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_person_behind_a_pseudonym_is_found_by_the_address() {
     assert_eq!(zoe.keys, BTreeSet::from([format!("nexthink_user:{uid}")]));
     assert!(has(&zoe.identifiers, IdentifierKind::UserUid, &uid));
     let without = place.find(SubjectKind::User, &["zoe@acme.example"]).expect("it is no error");
-    assert!(without.keys.is_empty(), "without the key nobody can tell");
+    assert!(without.keys.is_empty(), "without the key it cannot be known");
 }
 
 #[test]

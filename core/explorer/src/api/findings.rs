@@ -68,7 +68,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::post(
             "/api/v1/tenants/{tenant}/findings/silence",
-            "Silences findings until a time: nobody is told of them. Only for analysts.",
+            "Silences findings until a time: no message is sent about them. Only for analysts.",
             "SilenceBody",
             "Changed",
             post(silence),
@@ -217,7 +217,7 @@ async fn acknowledge(order: Order<AcknowledgeBody>) -> Result<Json<Changed>, Api
                 book.acknowledge(*id, Acknowledgement { by, at, note })
             };
             if !is_changed {
-                let why = if undo { "nobody has acknowledged it" } else { "it is resolved" };
+                let why = if undo { "it is not acknowledged" } else { "it is resolved" };
                 return Err(conflict(format!("the finding stays as it is: {why}")));
             }
         }

@@ -296,7 +296,7 @@ pub(super) const KINDS: &[Kind] = &[
         ("at", "text", "When, RFC 3339."),
         ("note", "text?", "A remark."),
     ]),
-    ("SilenceView", "A silence: nobody is told of what it matches.", &[
+    ("SilenceView", "A silence: no message is sent about the findings that it matches.", &[
         ("id", "text", "Its ID."),
         ("matcher", "text", "What it is about, in words; empty for a viewer."),
         ("inForce", "boolean", "Whether it has not ended."),
@@ -344,7 +344,7 @@ const FINDING: &[Field] = &[
     ("severity", "text", "`informational`, `low`, `medium`, `high` or `critical`."),
     ("state", "text", "`pending`, `open`, `acknowledged`, `clearing` or `resolved`."),
     ("unknown", "boolean", "Whether the last evaluation could not tell if it still holds."),
-    ("silenced", "boolean", "Whether nobody is told of it."),
+    ("silenced", "boolean", "Whether no message is sent about it."),
     ("text", "text?", "What it says; none for a viewer."),
     ("entity", "text?", "The `_key` of the entity that it is about; none for a viewer."),
     ("firstSeen", "text", "When its row was first seen, RFC 3339."),

@@ -120,7 +120,7 @@ async fn an_analyst_takes_findings_on_and_silences_them_and_the_ledger_says_so()
     let undo = json!({ "ids": [ID], "undo": true });
     assert_eq!(post(&served, Some(&cookie), "acknowledge", &undo).await.0, StatusCode::OK);
     let again = post(&served, Some(&cookie), "acknowledge", &undo).await;
-    assert_eq!(again.0, StatusCode::CONFLICT, "nobody has acknowledged it");
+    assert_eq!(again.0, StatusCode::CONFLICT, "it is not acknowledged");
     let list = read(&served, &cookie, "findings?state=open&entity=device-2").await;
     assert_eq!(list["findings"][0]["silenced"], false);
     assert_eq!(list["rules"][0]["result"], "unknown");

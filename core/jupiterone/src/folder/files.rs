@@ -48,7 +48,7 @@ pub(super) fn write_objects(
         match made {
             Ok(()) => Ok(written),
             Err(Stop::Refused(error)) => Err(error),
-            Err(Stop::NobodyWrites) => unreachable!("who writes ends early only with an error"),
+            Err(Stop::WriterEnded) => unreachable!("the writer ends early only with an error"),
         }
     })
 }
@@ -57,7 +57,7 @@ pub(super) fn write_objects(
 enum Stop {
     Refused(JupiterOneError),
     /// The other thread says why.
-    NobodyWrites,
+    WriterEnded,
 }
 
 impl From<JupiterOneError> for Stop {
@@ -128,7 +128,7 @@ impl Maker<'_> {
         let path = folder.join(format!("{:06}.json", self.written.files));
         self.written.files += 1;
         self.written.bytes += bytes.len() as u64;
-        self.finished.send(Finished { path, bytes }).map_err(|_| Stop::NobodyWrites)
+        self.finished.send(Finished { path, bytes }).map_err(|_| Stop::WriterEnded)
     }
 }
 

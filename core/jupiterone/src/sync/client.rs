@@ -33,8 +33,8 @@ pub struct SyncClient {
 
 /// A job that takes uploads and has changed nothing yet.
 ///
-/// A type of its own, so that the caller gets to write the job down before anything is uploaded: a job that
-/// nobody remembers must never be finalized, since the next delivery could not ask what it changed.
+/// A type of its own, so that the caller records the job before anything is uploaded: a job without a
+/// record must never be finalized, since the next delivery could not ask what it changed.
 #[derive(Debug)]
 #[must_use = "deliver with it, or abort it"]
 pub struct OpenJob(Job);

@@ -46,7 +46,7 @@ pub struct Delivered {
     /// The types of which that job deleted nothing; none where it was not written down.
     #[serde(default)]
     pub partial: Option<BTreeSet<String>>,
-    /// The erasures after which nobody who was erased is there any more, by id.
+    /// The IDs of the erasures whose people are no longer at the destination.
     #[serde(default)]
     pub erasures: BTreeSet<String>,
     /// Of each type of events, the number of [`core_store::EventLog::next_part`] from which on they were

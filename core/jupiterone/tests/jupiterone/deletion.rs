@@ -92,7 +92,7 @@ async fn a_first_delivery_deletes_nothing_of_what_is_there() -> Checked {
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     let place = Place::new()?;
     deliver(&server, place.contents(FIRST, &Estate::of(4))?).await?;
-    // The same scope, by somebody who does not know of the delivery before.
+    // The same scope, by a program that does not know of the delivery before.
     let generation = place.publish(SECOND, &Estate::of(2))?;
     let report =
         deliver(&server, Contents::new(generation.clone(), &STEPS, None, Extras::default()))

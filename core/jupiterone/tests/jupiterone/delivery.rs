@@ -139,7 +139,7 @@ async fn progress_is_told_in_order() -> Checked {
             Progress::Finalized => "finalized".to_owned(),
             Progress::State(status) => status.to_string(),
         };
-        told.lock().expect("nobody panics").push(name);
+        told.lock().expect("no holder panics").push(name);
     };
     let contents = place.contents(FIRST, &Estate::of(2))?;
     deliver_with(&client(&server, quick_settings())?, contents, &[], tell).await?;

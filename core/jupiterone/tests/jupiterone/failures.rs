@@ -413,7 +413,7 @@ async fn nothing_of_what_is_sent_gets_into_a_log_or_an_error() -> Checked {
     let error = deliver(&server, place.contents(FIRST, &estate)?).await.expect_err("a teapot");
     drop(guard);
 
-    let log = String::from_utf8(log.0.lock().expect("nobody panics").clone())?;
+    let log = String::from_utf8(log.0.lock().expect("no holder panics").clone())?;
     assert!(log.contains("call will be repeated") && log.contains("job aborted"), "{log}");
     let text = format!("{log} {error} {error:?}");
     for secret in ["canary", "demo-key", "uid-0"] {
@@ -428,7 +428,7 @@ struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("nobody panics").extend_from_slice(bytes);
+        self.0.lock().expect("no holder panics").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -1,4 +1,4 @@
-//! Rows as objects: what is always there, what is mended, and that nobody is blamed in silence.
+//! Rows as objects: what is always there, what is corrected, and that each correction is reported.
 
 use core_jupiterone::{Contents, Extras, Fix, JupiterOneError, MAX_TEXT_CHARS, SchemaViolations};
 use core_store::TableKind;

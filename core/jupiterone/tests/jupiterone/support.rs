@@ -411,7 +411,7 @@ pub(crate) async fn deliver(
     deliver_with(&client(server, quick_settings())?, contents, &[], |_| ()).await
 }
 
-/// Delivers with a job of its own, which nobody writes down.
+/// Delivers with a job of its own, which is not recorded.
 pub(crate) async fn deliver_with(
     client: &SyncClient,
     contents: Contents,

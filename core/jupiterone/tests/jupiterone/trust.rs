@@ -99,7 +99,7 @@ async fn a_job_that_may_have_been_finalized_is_never_said_to_be_given_up() -> Ch
         settings.timeouts.answer = Duration::from_millis(500);
         let contents = place.contents(FIRST, &Estate::of(2))?;
         let delivery = deliver_with(&client(&server, settings)?, contents, &[], |_| ()).await;
-        let error = delivery.expect_err("it was not finalized, or nobody knows");
+        let error = delivery.expect_err("it was not finalized, or that is unknown");
         let goes_on = matches!(error, JupiterOneError::JobGoesOn { .. });
         assert_eq!(goes_on, !is_known, "{finalize:?} {get:?}: {error}");
         assert_eq!(error.kind() == ErrorKind::Unreachable, goes_on, "{finalize:?} {get:?}");

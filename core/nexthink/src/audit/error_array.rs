@@ -14,7 +14,7 @@ const MAX_TEXT: usize = 200;
 /// The depth to which texts are looked for.
 const MAX_DEPTH: usize = 4;
 
-/// The words that are repeated: none of them names anybody.
+/// The words of an error text that a message may repeat: none of them names a person.
 const WORDS: &[&str] = &[
     "a",
     "access",

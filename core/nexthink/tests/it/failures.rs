@@ -257,7 +257,7 @@ async fn c3_a_host_that_does_not_answer_is_named_with_its_cause() {
     assert_eq!(cause(&error), UnreachableCause::Connect);
     assert!(error.to_string().contains("127.0.0.1"), "{error}");
 
-    // Connections are taken, but nobody answers.
+    // Connections are accepted and never answered.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let silent = format!("http://{}", listener.local_addr().expect("an address"));
     let mut impatient = settings();
@@ -266,7 +266,7 @@ async fn c3_a_host_that_does_not_answer_is_named_with_its_cause() {
     let error = client(&silent, &silent, &silent, impatient)
         .check_credentials(|| NOW_MS)
         .await
-        .expect_err("nobody answers");
+        .expect_err("there is no answer");
     assert_eq!(cause(&error), UnreachableCause::Timeout);
     assert!(std::error::Error::source(&error).is_some());
 }

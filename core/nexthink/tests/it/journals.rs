@@ -235,7 +235,7 @@ async fn d9_a_start_without_an_answer_may_have_been_paid_and_a_refused_one_was_n
     assert_eq!(journal.notes[..6], told);
     assert_eq!(journal.paid(), 2);
 
-    // Nobody answers, so nobody knows: at most two more are paid for.
+    // Without an answer the outcome is unknown: at most two more are paid for.
     let silent = RawHost::start(vec![Vec::new(); 9]).await;
     let tenant = Tenant::start(Vec::new(), Vec::new()).await;
     let client = client(&tenant.login.base, &silent.base, &silent.base, settings());
@@ -243,7 +243,7 @@ async fn d9_a_start_without_an_answer_may_have_been_paid_and_a_refused_one_was_n
     let error = client
         .run_export(&order(), None, &mut journal, &mut Vec::new(), |_| {})
         .await
-        .expect_err("nobody answers");
+        .expect_err("there is no answer");
     assert!(error.is_unreachable(), "{error}");
     assert_eq!(journal.paid(), 3);
 }

@@ -89,6 +89,6 @@ async fn e18_no_hostile_link_is_followed() {
         assert!(matches!(error, NexthinkError::LinkRefused { .. }), "{link}: {error}");
     }
     assert!(tenant.files.seen().is_empty());
-    let nobody_comes = tokio::time::timeout(std::time::Duration::from_millis(50), trap.accept());
-    assert!(nobody_comes.await.is_err(), "the trap was called");
+    let no_call_comes = tokio::time::timeout(std::time::Duration::from_millis(50), trap.accept());
+    assert!(no_call_comes.await.is_err(), "the trap was called");
 }

@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::*;
 
-/// An authority that nobody knows, and a certificate by it.
+/// An unknown authority, and a certificate by it.
 struct Authority {
     pem: String,
     certificate: CertificateDer<'static>,

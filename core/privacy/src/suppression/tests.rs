@@ -200,7 +200,7 @@ fn a_uid_learned_during_a_run_is_suppressed_for_the_rest_of_it() {
     let mut known = of_jane(&keys).matcher(&keys, "acme.eu", "").expect("the same key");
     known.add(IdentifierKind::UserUid, "u-99");
     assert!(known.has(IdentifierKind::UserUid, "u-99"));
-    let mut nobody = Suppressions::default();
-    nobody.add(IdentifierKind::UserUid, "u-99");
-    assert!(nobody.is_empty() && !nobody.has(IdentifierKind::UserUid, "u-99"));
+    let mut nothing = Suppressions::default();
+    nothing.add(IdentifierKind::UserUid, "u-99");
+    assert!(nothing.is_empty() && !nothing.has(IdentifierKind::UserUid, "u-99"));
 }

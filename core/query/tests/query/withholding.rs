@@ -110,7 +110,7 @@ async fn j1ql_says_that_a_property_is_withheld() -> Checked {
         assert!(error.message.ends_with("is withheld here"), "{query}: {error}");
         assert_eq!(error.help.as_deref(), Some(REMEDY), "{query}");
     }
-    // The names of packages are shown, and nobody is to take those of users for undefined.
+    // The names of packages are shown, and those of users must not look undefined.
     for query in ["FIND (Application|User) AS x RETURN x.name", "FIND * WITH name = 'Jane Doe'"] {
         let warnings = session.compile_j1ql(query, environment)?.warnings;
         assert_eq!(warnings.len(), 1, "{query}: {warnings:?}");

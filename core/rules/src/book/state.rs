@@ -40,7 +40,7 @@ pub enum BookError {
     },
     /// It is older than the last erasure.
     #[error(
-        "{FILE}.json is older than the last erasure, so somebody who was erased may be in it: `privacy suppression apply` takes them out again"
+        "{FILE}.json is older than the last erasure, so it may contain an erased person: `privacy suppression apply` removes them again"
     )]
     NotCleansed,
     /// Another program holds it.

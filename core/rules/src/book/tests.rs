@@ -184,7 +184,7 @@ fn a_first_run_is_a_baseline_a_summary_or_news() {
 }
 
 #[test]
-fn a_changed_rule_tells_nobody_and_keeps_what_still_holds() {
+fn a_changed_rule_sends_no_message_and_keeps_what_still_holds() {
     let mut scene = Scene::new("");
     scene.run(&Complete(vec!["a", "b"]));
     let (before, told) = (scene.rule.clone(), scene.told.len());

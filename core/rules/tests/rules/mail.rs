@@ -91,7 +91,7 @@ async fn a_server_with_a_trusted_certificate_gets_the_mail_and_no_other_one_gets
             assert_eq!(receiver.mails(), []);
         }
     }
-    // A server without TLS, and one that somebody has taken STARTTLS away from, get nothing.
+    // A server without TLS, and one whose STARTTLS an attacker removed, get nothing.
     let receiver = MailReceiver::start(MailTls::None).await.expect("a port");
     let answer = reason(send(&receiver, Tls::Starttls, trust()).await);
     assert!(answer.contains("does not know STARTTLS"), "{answer}");

@@ -82,7 +82,7 @@ async fn forbidden_missing_and_failing_queries_return_their_errors() {
     let tester = Tester::start(behaviour).await;
     let token = tester.token().await;
     for (query_id, status, code) in
-        [("#j1_users", 403, 403), ("#j1_alerts", 404, 100), ("#nobody_saved_this", 404, 100)]
+        [("#j1_users", 403, 403), ("#j1_alerts", 404, 100), ("#unsaved", 404, 100)]
     {
         let response = tester.start_export(&token, &json!({ "queryId": query_id })).await;
         let (got, answer) = json_answer(response).await;

@@ -142,7 +142,7 @@ fn a_restored_older_copy_is_closed_until_it_is_cleansed() -> Checked {
     fs::remove_dir_all(&kept)?;
     copy(&backup, &kept)?;
     let error = place.tenant.current().expect_err("the copy is older than the erasure");
-    assert!(error.to_string().contains("may show somebody who was erased"), "{error}");
+    assert!(error.to_string().contains("may show an erased person"), "{error}");
     assert!(place.tenant.history()?[0].manifest.is_err());
     cleanse(&lock, "a")?;
     assert_eq!(keys(&place, SECOND)?, ["b", "c"]);

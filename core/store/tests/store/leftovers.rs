@@ -22,7 +22,7 @@ fn n1_n3_files_that_no_manifest_lists_are_removed_from_every_generation() -> Che
             .map(|name| place.path(&format!("generations/{id}/{name}")))
     });
     for path in left.as_flattened() {
-        fs::write(path, "somebody who was erased")?;
+        fs::write(path, "an erased person")?;
     }
     // An unfinished erasure hides the generations, but not their leftovers.
     fs::write(place.path("erasures.json"), "[\"e-1\"]")?;

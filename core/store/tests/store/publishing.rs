@@ -227,7 +227,7 @@ fn j11_a_reader_sees_one_complete_generation_while_others_are_published() -> Che
         let readers = [scope.spawn(read), scope.spawn(read)];
         for number in 1..40 {
             let id = format!("01JN9Y1M8000000000000000{number:02}");
-            place.publish(&id, &format!("key {number}")).expect("nobody else writes");
+            place.publish(&id, &format!("key {number}")).expect("no other writer");
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         for reader in readers {

@@ -153,7 +153,7 @@ pub(super) fn lift(global: &Global, id: &str, reason: &str) -> Result<Exit, Fail
     Ok(Exit::Complete)
 }
 
-/// Takes out again who came back with an older store, and finishes erasures that were interrupted.
+/// Removes erased people who came back with an older store, and finishes erasures that were interrupted.
 pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Failure> {
     let config: Config = commands::configured(global)?;
     let (removed, recleansing) = erasure::stoppable(engine(&config), &ProcessSignals, |lock| {
@@ -164,9 +164,9 @@ pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Fail
     }
     let Recleansing { has_come_back, shortfalls } = recleansing;
     output::result(if has_come_back {
-        "everybody who was erased is taken out again"
+        "erased people who had come back are removed again"
     } else {
-        "nobody who was erased has come back"
+        "no erased person has come back"
     });
     if shortfalls.is_empty() {
         return Ok(Exit::Complete);
