@@ -8,6 +8,7 @@ mod cost;
 mod explorer;
 mod growth;
 mod instructions;
+mod memory;
 mod micro;
 mod peers;
 mod privacy;
@@ -87,6 +88,11 @@ pub(crate) enum Bench {
         #[command(flatten)]
         options: MeasureOptions,
     },
+    /// Run a million rows within 128 MiB, and 20 million within 512. Linux, as root: it makes control groups.
+    #[command(
+        after_help = "Example:\n  cargo xtask bench memory --program target/release/nexthink-graph"
+    )]
+    Memory(MeasureOptions),
     /// Measure the cost of pseudonyms, and of an erasure from a large store.
     #[command(after_help = "Example:\n  cargo xtask bench privacy --size S --entities 100000")]
     Privacy {
@@ -185,6 +191,8 @@ pub(crate) enum Size {
     M,
     /// 125,000 devices, 10,000,000 rows of packages.
     L,
+    /// 250,000 devices, 20,000,000 rows of packages.
+    L2,
     /// 625,000 devices, 50,000,000 rows of packages.
     #[value(name = "XL")]
     Xl,
@@ -215,6 +223,7 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
         Bench::Cost { up_to, shuffled, options } => {
             growth::run(&built(Some(options))?, *up_to, *shuffled, options)
         }
+        Bench::Memory(options) => memory::run(&built(Some(options))?, options),
         Bench::Privacy { what, entities, options } => {
             privacy::run(&built(Some(options))?, *what, *entities, options)
         }
@@ -240,7 +249,7 @@ impl Files {
 }
 
 impl Size {
-    const ALL: [Self; 4] = [Self::S, Self::M, Self::L, Self::Xl];
+    const ALL: [Self; 5] = [Self::S, Self::M, Self::L, Self::L2, Self::Xl];
 
     /// The name that the example reads, in lower case.
     const fn name(self) -> &'static str {
@@ -248,6 +257,7 @@ impl Size {
             Self::S => "s",
             Self::M => "m",
             Self::L => "l",
+            Self::L2 => "l2",
             Self::Xl => "xl",
         }
     }
@@ -258,6 +268,7 @@ impl Size {
             Self::S => 101_250,
             Self::M => 1_012_500,
             Self::L => 10_125_000,
+            Self::L2 => 20_250_000,
             Self::Xl => 50_625_000,
         }
     }

@@ -25,6 +25,8 @@ pub(crate) enum Size {
     M,
     /// 125,000 devices, 10,000,000 rows of packages.
     L,
+    /// 250,000 devices, 20,000,000 rows of packages.
+    L2,
     /// 625,000 devices, 50,000,000 rows of packages.
     Xl,
 }
@@ -35,6 +37,7 @@ impl Size {
             Self::S => 1_250,
             Self::M => 12_500,
             Self::L => 125_000,
+            Self::L2 => 250_000,
             Self::Xl => 625_000,
         };
         Tenant::new(TenantSpec {
