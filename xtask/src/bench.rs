@@ -7,6 +7,7 @@ mod built;
 mod cost;
 mod explorer;
 mod growth;
+mod history;
 mod instructions;
 mod memory;
 mod micro;
@@ -111,6 +112,16 @@ pub(crate) enum Bench {
     Query {
         #[command(flatten)]
         size: query::QuerySize,
+        #[command(flatten)]
+        options: MeasureOptions,
+    },
+    /// Measure questions about the past over many kept generations.
+    #[command(
+        after_help = "Example:\n  cargo xtask bench history --generations 20 --devices 2000 --runs 3"
+    )]
+    History {
+        #[command(flatten)]
+        size: history::HistorySize,
         #[command(flatten)]
         options: MeasureOptions,
     },
@@ -235,6 +246,10 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
         Bench::Query { size, options } => {
             let built = Built::without_example(root, options.program.as_deref())?;
             query::run(root, &built, *size, options)
+        }
+        Bench::History { size, options } => {
+            let built = Built::without_example(root, options.program.as_deref())?;
+            history::run(&built, *size, options)
         }
         Bench::Audit { lines, options } => audit::run(&built(Some(options))?, *lines, options),
         Bench::Instructions { what, output } => instructions::run(&built(None)?, *what, *output),

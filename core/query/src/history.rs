@@ -3,23 +3,28 @@
 //! Opening ninety generations takes longer than most queries, so only the tables that a query names are
 //! made. Their files are compared with their checksums when the table is made.
 
+mod scan;
+
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use core_store::{Generation, Table};
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
+use self::scan::GenerationScan;
 use crate::error::QueryError;
 use crate::session::QuerySession;
 use crate::tables::{self, ContentKind};
-use crate::{error, planning, stored};
+use crate::{error, planning};
 
 /// The end of the name of a table of history.
 const SUFFIX: &str = "_history";
 
-/// The columns that say which generation a row is of.
+/// The columns that name the generation of a row.
 pub(crate) const GENERATION: &str = "_generation";
 pub(crate) const CREATED_AT: &str = "_createdAt";
 
@@ -56,29 +61,38 @@ impl QuerySession {
     }
 
     /// The plan of a type's history. None if no generation has the type.
+    ///
+    /// Generations whose tables have the same columns are read as one. There are two such groups after a version of this
+    /// program, or a query in Nexthink, has brought a new column.
     pub(crate) async fn history_plan(
         &self,
         type_name: &str,
         generations: &[Generation],
     ) -> Result<Option<LogicalPlan>, QueryError> {
-        let mut plans = Vec::new();
+        let mut groups: Vec<(&Table, GenerationScan)> = Vec::new();
         for generation in generations {
             let Some(table) = table(generation, type_name) else { continue };
             generation.check_table(table.kind, type_name)?;
-            let files = table.files.iter().map(|file| &*file.file.path);
-            let id = generation.id().as_str();
-            let opened = stored::open(&self.context, id, generation.folder(), files).await;
+            let opened = GenerationScan::open(&self.context, generation, table).await;
             let opened = opened.map_err(|source| QueryError::Open {
-                name: format!("{type_name} of generation {id}"),
+                name: format!("{type_name} of generation {}", generation.id()),
                 source: Box::new(source),
             })?;
-            let mut withholding = self.withholding.clone();
-            let plan = tables::type_plan(table, opened, withholding.as_mut())
-                .and_then(|plan| dated(plan, generation));
-            let plan = plan.map_err(|error| self.error(&error))?;
-            plans.push(plan);
+            let mut alike = groups.iter_mut().filter(|(first, _)| first.class == table.class);
+            let rest = alike.try_fold(opened, |scan, (_, group)| match group.take_over(scan) {
+                Some(scan) => ControlFlow::Continue(scan),
+                None => ControlFlow::Break(()),
+            });
+            if let ControlFlow::Continue(scan) = rest {
+                groups.push((table, scan));
+            }
         }
-        union(&plans).map_err(|error| self.error(&error))
+        let plans = groups.into_iter().map(|(table, scan)| {
+            let mut withholding = self.withholding.clone();
+            dated(tables::type_plan(table, Arc::new(scan), withholding.as_mut())?)
+        });
+        let plans: Result<Vec<_>, DataFusionError> = plans.collect();
+        plans.and_then(|plans| union(&plans)).map_err(|error| self.error(&error))
     }
 
     fn named_tables(&self, sql: &str) -> Result<Vec<String>, QueryError> {
@@ -108,18 +122,13 @@ fn table<'a>(generation: &'a Generation, type_name: &str) -> Option<&'a Table> {
     generation.manifest().tables.iter().find(|table| table.name == type_name)
 }
 
-/// A plan with the columns that say which generation its rows are of.
-fn dated(plan: LogicalPlan, generation: &Generation) -> Result<LogicalPlan, DataFusionError> {
-    let created_at = ScalarValue::Utf8(Some(generation.manifest().created_at.clone()));
-    let created_at = created_at.cast_to(&timestamp())?;
-    let id = ScalarValue::Utf8View(Some(generation.id().to_string()));
-    let mut columns = vec![lit(id).alias(GENERATION), lit(created_at).alias(CREATED_AT)];
-    columns.extend(plan.schema().columns().into_iter().map(Expr::Column));
-    LogicalPlanBuilder::from(plan).project(columns)?.build()
-}
-
-fn timestamp() -> DataType {
-    DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
+/// A plan with the columns that name the generation of a row first.
+fn dated(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    let is_dated = |column: &Column| [GENERATION, CREATED_AT].contains(&column.name.as_str());
+    let (mut columns, rest): (Vec<_>, Vec<_>) =
+        plan.schema().columns().into_iter().partition(is_dated);
+    columns.extend(rest);
+    LogicalPlanBuilder::from(plan).project(columns.into_iter().map(Expr::Column))?.build()
 }
 
 /// All rows with all columns that any generation has, in the types that the newest one gives them; the
