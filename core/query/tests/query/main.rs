@@ -4,6 +4,7 @@ mod arithmetic;
 mod asking;
 mod diff;
 mod graph;
+mod history;
 mod j1ql;
 mod peer;
 mod questions;
