@@ -146,12 +146,12 @@ fn union(plans: &[LogicalPlan]) -> Result<Option<LogicalPlan>, DataFusionError> 
     for plan in plans {
         let expressions = columns.iter().map(|(name, data_type)| {
             let mut fields = plan.schema().iter();
-            let found = fields.find(|(_, field)| field.name() == name);
-            let value = match found {
-                Some((qualifier, _)) => Expr::Column(Column::new(qualifier.cloned(), name)),
-                None => lit(ScalarValue::Null),
+            let Some((qualifier, field)) = fields.find(|(_, field)| field.name() == name) else {
+                return cast(lit(ScalarValue::Null), data_type.clone()).alias(name);
             };
-            cast(value, data_type.clone()).alias(name)
+            let value = Expr::Column(Column::new(qualifier.cloned(), name));
+            if field.data_type() == data_type { value } else { cast(value, data_type.clone()) }
+                .alias(name)
         });
         let branch = LogicalPlanBuilder::from(plan.clone()).project(expressions)?;
         whole = Some(match whole {

@@ -73,7 +73,6 @@ async fn many_generations_are_one_scan_and_a_filter_chooses_their_files() -> Che
     let plan = explained(&session, all).await?;
     assert_eq!(plan.matches("DataSourceExec").count(), 1, "{plan}");
     assert!(!plan.contains("UnionExec"), "{plan}");
-    assert_eq!(plan.matches("entities/d").count(), 12, "{plan}");
 
     let third = id(3);
     for (filter, expected) in [
@@ -111,7 +110,7 @@ async fn a_filter_may_compare_the_generation_with_an_answer_or_with_a_column() -
             &["d:0", "d:1"],
         ),
         (
-            "select _key from d_history where _createdAt > '2026-03-02' or \"osName\" = '11' \
+            "select _key from d_history where _createdAt > '2026-03-03' or \"osName\" = '11' \
              order by 1",
             &["d:0", "d:1", "d:1"],
         ),
