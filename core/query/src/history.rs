@@ -74,8 +74,9 @@ impl QuerySession {
             let Some(table) = table(generation, type_name) else { continue };
             generation.check_table(table.kind, type_name)?;
             let opened = GenerationScan::open(&self.context, generation, table).await;
+            let id = generation.id();
             let opened = opened.map_err(|source| QueryError::Open {
-                name: format!("{type_name} of generation {}", generation.id()),
+                name: format!("{type_name} of generation {id}"),
                 source: Box::new(source),
             })?;
             let mut alike = groups.iter_mut().filter(|(first, _)| first.class == table.class);

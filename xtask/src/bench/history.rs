@@ -26,7 +26,7 @@ pub(crate) struct HistorySize {
 }
 
 /// The questions; `{device}` stands for the key of one, `{id}` for the newest generation.
-const QUESTIONS: [(&str, &str); 8] = [
+const QUESTIONS: [(&str, &str); 9] = [
     (
         "devices by system, newest only",
         "select \"osName\", count(*) from nexthink_device group by 1 order by 1",
@@ -37,11 +37,13 @@ const QUESTIONS: [(&str, &str); 8] = [
     ),
     (
         "devices by system and generation",
-        "select _createdAt, \"osName\", count(*) from nexthink_device_history group by 1, 2 order by 1, 2",
+        "select _createdAt, \"osName\", count(*) from nexthink_device_history group by 1, 2 \
+         order by 1, 2",
     ),
     (
         "first and last sight of each device",
-        "select _key, min(_createdAt), max(_createdAt) from nexthink_device_history group by 1 order by 1",
+        "select _key, min(_createdAt), max(_createdAt) from nexthink_device_history group by 1 \
+         order by 1",
     ),
     (
         "devices that changed their build",
@@ -50,7 +52,13 @@ const QUESTIONS: [(&str, &str); 8] = [
     ),
     (
         "one device over time",
-        "select _createdAt, \"osVersion\", name from nexthink_device_history where _key = '{device}' order by 1",
+        "select _createdAt, \"osVersion\", name from nexthink_device_history \
+         where _key = '{device}' order by 1",
+    ),
+    (
+        "20 most frequent packages of all time",
+        "select _toEntityKey, count(*) n from nexthink_device_installed_package_history \
+         group by 1 order by 2 desc, 1 limit 20",
     ),
     (
         "one generation of the history",
@@ -58,7 +66,8 @@ const QUESTIONS: [(&str, &str); 8] = [
     ),
     (
         "installations of each generation",
-        "select _generation, count(*) from nexthink_device_installed_package_history group by 1 order by 1",
+        "select _generation, count(*) from nexthink_device_installed_package_history group by 1 \
+         order by 1",
     ),
 ];
 

@@ -162,9 +162,12 @@ impl TableProvider for GenerationScan {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let support = filters.iter().map(|filter| match is_about_generation(filter) {
-            true => TableProviderFilterPushDown::Exact,
-            false => TableProviderFilterPushDown::Inexact,
+        let support = filters.iter().map(|filter| {
+            if is_about_generation(filter) {
+                TableProviderFilterPushDown::Exact
+            } else {
+                TableProviderFilterPushDown::Inexact
+            }
         });
         Ok(support.collect())
     }

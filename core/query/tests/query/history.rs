@@ -163,7 +163,7 @@ async fn files_of_the_same_size_and_time_are_told_apart() -> Checked {
         kept.publish(systems(&[name, name]), &["Device"])?;
     }
     // As a copy leaves them that keeps no times.
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_225_600_001);
     let mut sizes = BTreeSet::new();
     for generation in &kept.generations {
         for file in generation.manifest().tables.iter().flat_map(|table| &table.files) {
