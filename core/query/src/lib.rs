@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod added;
+mod added_schema;
 mod arithmetic;
 mod availability;
 mod bounded;
 mod codes;
 mod complexity;
+mod described;
 pub mod diff;
 mod error;
 mod events;
@@ -27,7 +29,9 @@ mod tables;
 mod withheld;
 
 pub use added::AddedTable;
+pub use added_schema::AddedFunction;
 pub use core_j1ql::{Compiled, Environment, J1qlError, Warning, is_j1ql};
+pub use described::DescribedQuery;
 pub use diff::{DiffDetail, DiffReport, DiffRequest, TypeDiff};
 pub use error::QueryError;
 pub use events::{EventOwner, EventTables};

@@ -22,6 +22,34 @@ pub enum ParameterValue {
     Boolean(bool),
     /// Text that is read as the type of what the query compares it with; a text where that is unknown.
     Written(String),
+    /// A list of texts.
+    Texts(Vec<Option<String>>),
+    /// No value.
+    Null,
+}
+
+/// Returns the parameters of a plan, without their `$`, and the types that the plan needs, as far as it tells them.
+pub(crate) fn types(plan: &LogicalPlan) -> Result<BTreeMap<String, Option<DataType>>, QueryError> {
+    let types = plan.get_parameter_types().map_err(|error| QueryError::from_engine(&error, 0))?;
+    let named = types.into_iter();
+    Ok(named.map(|(name, known)| (name.trim_start_matches('$').to_owned(), known)).collect())
+}
+
+/// Puts nulls of their types in the place of a plan's parameters, texts where the type is unknown.
+pub(crate) fn bind_nulls(
+    plan: LogicalPlan,
+    types: &BTreeMap<String, Option<DataType>>,
+) -> Result<LogicalPlan, QueryError> {
+    if types.is_empty() {
+        return Ok(plan);
+    }
+    let bound = types.iter().map(|(name, known)| (name.clone(), null(known.as_ref())));
+    plan.with_param_values(bound.collect::<Vec<_>>())
+        .map_err(|error| QueryError::from_engine(&error, 0))
+}
+
+fn null(known: Option<&DataType>) -> ScalarValue {
+    known.and_then(|known| ScalarValue::try_from(known).ok()).unwrap_or(ScalarValue::Utf8(None))
 }
 
 /// Puts values in the place of a plan's parameters. Every parameter needs a value, and every value a
@@ -30,22 +58,20 @@ pub(crate) fn bind(
     plan: LogicalPlan,
     values: &BTreeMap<String, ParameterValue>,
 ) -> Result<LogicalPlan, QueryError> {
-    let types = plan.get_parameter_types().map_err(|error| QueryError::from_engine(&error, 0))?;
-    let types: BTreeMap<&str, Option<&DataType>> =
-        types.iter().map(|(name, known)| (name.trim_start_matches('$'), known.as_ref())).collect();
+    let types = types(&plan)?;
     if let Some(name) = values.keys().find(|name| !types.contains_key(name.as_str())) {
-        let known = types.keys().map(|name| (*name).to_owned()).collect();
+        let known = types.keys().cloned().collect();
         return Err(QueryError::UnknownParameter { name: name.clone(), known });
     }
     if types.is_empty() {
         return Ok(plan);
     }
     let mut bound = Vec::new();
-    for (name, data_type) in types {
+    for (name, data_type) in &types {
         let Some(value) = values.get(name) else {
-            return Err(QueryError::MissingParameter { name: name.to_owned() });
+            return Err(QueryError::MissingParameter { name: name.clone() });
         };
-        bound.push((name.to_owned(), scalar(name, value, data_type)?));
+        bound.push((name.clone(), scalar(name, value, data_type.as_ref())?));
     }
     plan.with_param_values(bound).map_err(|error| QueryError::from_engine(&error, 0))
 }
@@ -69,6 +95,11 @@ fn scalar(
             }
             _ => ScalarValue::Utf8(Some(text.clone())),
         },
+        ParameterValue::Texts(texts) => {
+            let items: Vec<_> = texts.iter().map(|text| ScalarValue::Utf8(text.clone())).collect();
+            ScalarValue::List(ScalarValue::new_list(&items, &DataType::Utf8, true))
+        }
+        ParameterValue::Null => null(data_type),
     })
 }
 

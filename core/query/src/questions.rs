@@ -466,13 +466,15 @@ impl QuerySession {
 }
 
 impl ParameterValue {
-    /// The value as J1QL takes it.
+    /// The value as J1QL takes it, which has no lists and no nulls.
     pub(crate) fn to_text(&self) -> String {
         match self {
             Self::Text(text) | Self::Written(text) => text.clone(),
             Self::Integer(number) => number.to_string(),
             Self::Number(number) => number.to_string(),
             Self::Boolean(value) => value.to_string(),
+            Self::Texts(texts) => texts.iter().flatten().cloned().collect::<Vec<_>>().join(","),
+            Self::Null => String::new(),
         }
     }
 }

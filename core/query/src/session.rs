@@ -195,7 +195,7 @@ impl QuerySession {
         self.execute(parameters::bind(plan, parameters)?).await
     }
 
-    async fn plan(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
+    pub(crate) async fn plan(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
         let statement =

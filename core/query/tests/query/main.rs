@@ -1,5 +1,6 @@
 //! Questions and answers on small invented generations.
 
+mod added;
 mod arithmetic;
 mod asking;
 mod diff;
