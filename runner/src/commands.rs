@@ -65,7 +65,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
 }
 
 async fn dispatch_command(cli: Cli) -> Result<Exit, Failure> {
-    let Cli { global, worker, command, .. } = cli;
+    let Cli { global, worker, worker_session, command, .. } = cli;
     match command {
         None
         | Some(Command::Run(_) | Command::Schedule(_) | Command::Status(_) | Command::Fleet(_)) => {
@@ -100,6 +100,9 @@ async fn dispatch_command(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Diff(arguments)) => diff::diff(&global, &arguments),
         Some(Command::Rules(command)) => Box::pin(rules::dispatch(&global, command)).await,
         Some(Command::Findings(command)) => findings::dispatch(&global, command).await,
+        Some(Command::Serve(arguments)) if worker_session => {
+            serve::worker::answer_session(&global, &arguments).await
+        }
         Some(Command::Serve(arguments)) if worker => {
             serve::worker::answer(&global, &arguments).await
         }

@@ -40,7 +40,7 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 35] = [
+const OWN_CRATES: [&str; 36] = [
     "runner",
     "core_assistant",
     "core_audit",
@@ -67,6 +67,7 @@ const OWN_CRATES: [&str; 35] = [
     "core_operations",
     "core_opentelemetry",
     "core_postgres",
+    "core_postgres_wire",
     "core_privacy",
     "core_query",
     "core_reading",

@@ -15,7 +15,7 @@ use crate::kit::{Scene, start};
 const README: &str = include_str!("../../README.md");
 
 /// The pages for users, in an order in which one can go on from the one before.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 10] = [
     ("docs/explorer.md", include_str!("../../docs/explorer.md")),
     ("docs/j1ql.md", include_str!("../../docs/j1ql.md")),
     ("docs/ask.md", include_str!("../../docs/ask.md")),
@@ -25,6 +25,7 @@ const PAGES: [(&str, &str); 9] = [
     ("docs/audit-trail.md", include_str!("../../docs/audit-trail.md")),
     ("docs/privacy.md", include_str!("../../docs/privacy.md")),
     ("docs/personal-data.md", include_str!("../../docs/personal-data.md")),
+    ("docs/postgres-wire.md", include_str!("../../docs/postgres-wire.md")),
 ];
 
 /// Pages for the authors of the program, whose commands take minutes and change the checkout.
@@ -48,7 +49,7 @@ program="$(dirname "$0")/program"
 case " $* " in
 *" --help "*) exec "$program" "$@" ;;
 " serve token "*) exec "$program" "$@" ;;
-" serve "*) timeout -s INT 3 "$program" "$@" --listen 127.0.0.1:0 || [ $? = 124 ]; exit ;;
+" serve "*) timeout -s INT 3 "$program" "${@/5490/0}" --listen 127.0.0.1:0 || [ $? = 124 ]; exit ;;
 " schedule "*) timeout -s INT 3 "$program" "${@/9464/0}" || [ $? = 124 ]; exit ;;
 *" store copy "*)
     # A folder stands in for the bucket, and the store of this tenant for that of the example.

@@ -30,6 +30,7 @@ mod lock;
 mod mcp;
 mod monitoring;
 mod parts;
+mod postgres_wire;
 mod privacy;
 mod queries;
 mod questions;

@@ -22,6 +22,9 @@ pub struct Cli {
     /// Answer the query in this process, which `query` has started for it
     #[arg(long, hide = true)]
     pub worker: bool,
+    /// Answer the queries of one session in this process, which `serve --postgres` has started for it
+    #[arg(long, hide = true, requires = "worker")]
+    pub worker_session: bool,
     /// The width of the terminal that the worker's parent prints to
     #[arg(long, hide = true)]
     pub worker_columns: Option<usize>,

@@ -18,6 +18,9 @@ pub struct ServeArguments {
     /// Listen on this address; others than loopback need --tls-cert or --proxy-address
     #[arg(long, default_value = "127.0.0.1:8490", value_name = "ADDR:PORT")]
     pub listen: SocketAddr,
+    /// Also answer Postgres clients on this address; others than loopback need --tls-cert
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub postgres: Option<SocketAddr>,
     /// Open the explorer in the browser
     #[arg(long)]
     pub open: bool,

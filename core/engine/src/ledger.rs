@@ -106,6 +106,16 @@ pub enum Event<'a> {
         /// The name of the user's token, or `browser`.
         user: &'a str,
     },
+    /// A client of Postgres queries a generation.
+    PostgresQuery {
+        /// The generation.
+        generation: &'a str,
+        /// The HMAC of the query's text, which may name a person; none without a key.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        query: Option<String>,
+        /// The name of the user's token.
+        user: &'a str,
+    },
     /// A user of the explorer opens a view with personal data.
     ExplorerRead {
         /// The page.

@@ -56,6 +56,12 @@ impl AccessToken {
         let hash = hash(&token);
         Ok((token, Self { name: name.to_owned(), role, hash }))
     }
+
+    /// Returns the token of a text; none if no such one was given out.
+    pub fn find<'a>(tokens: &'a [Self], text: &str) -> Option<&'a Self> {
+        let hash = hash(text);
+        tokens.iter().find(|token| token.hash == hash)
+    }
 }
 
 /// A user whose request was authenticated.
@@ -126,7 +132,7 @@ impl Access {
                 state.first_token = None;
                 Some(User { name: "browser".to_owned(), role: Role::Analyst, is_first: true })
             } else {
-                self.user_of_token(&hashed)
+                self.user_of_token(token)
             }
         };
         let Some(user) = user else { return Ok(None) };
@@ -161,7 +167,7 @@ impl Access {
         }
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(token) = text("authorization").and_then(|value| value.strip_prefix("Bearer ")) {
-            return self.user_of_token(&hash(token.trim()));
+            return self.user_of_token(token.trim());
         }
         let proxy = self.proxy_users.as_ref()?;
         let name = text(&proxy.header).map(str::trim).filter(|name| !name.is_empty())?;
@@ -169,8 +175,8 @@ impl Access {
         Some(User { name, role: proxy.role, is_first: false })
     }
 
-    fn user_of_token(&self, hash: &str) -> Option<User> {
-        let token = self.tokens.iter().find(|token| token.hash == hash)?;
+    fn user_of_token(&self, text: &str) -> Option<User> {
+        let token = AccessToken::find(&self.tokens, text)?;
         Some(User { name: token.name.clone(), role: token.role, is_first: false })
     }
 

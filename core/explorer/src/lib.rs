@@ -34,7 +34,7 @@ pub use self::host::{
     Due, FindingsChange, Host, HostError, Period, PersonalProperties, PrivacyStatus, Quota, Read,
     SessionFuture, TenantStatus, Trail, Window,
 };
-pub use self::listening::{Exposure, Listening};
+pub use self::listening::Listening;
 pub use self::openapi::openapi;
 pub use self::server::{Connections, Stopped, serve};
 use self::sessions::Sessions;

@@ -19,7 +19,7 @@ pub struct Listening<'a> {
 
 /// A reason why others must not reach a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exposure {
+enum Exposure {
     /// Anyone on the network path could read the traffic.
     Unencrypted,
     /// Anyone who reaches it could claim any user name.
@@ -28,9 +28,37 @@ pub enum Exposure {
     NoName,
 }
 
+impl Exposure {
+    /// Says why a server does not listen on an address, and what to do.
+    fn refusal(self, address: SocketAddr) -> String {
+        match self {
+            Self::Unencrypted => format!(
+                "{address} can be reached from other machines: give --tls-cert and --tls-key, or --proxy-address with \
+                 the reverse proxy that adds TLS, or listen on a loopback address such as 127.0.0.1:8490"
+            ),
+            Self::Impersonation => format!(
+                "whoever reaches {address} could set the header of --user-header: name the reverse proxy with \
+                 --proxy-address"
+            ),
+            Self::NoName => format!(
+                "browsers reach {address} under a name: give it with --allow-host, such as --allow-host \
+                 graph.acme.example"
+            ),
+        }
+    }
+}
+
 impl Listening<'_> {
+    /// Checks that others may reach the server as it is, or cannot.
+    ///
+    /// # Errors
+    /// The reason why they must not, and what to do.
+    pub fn check(&self) -> Result<(), String> {
+        self.exposure().map_or(Ok(()), |exposure| Err(exposure.refusal(self.address)))
+    }
+
     /// Returns why others must not reach the server as it is; nothing if they may, or cannot.
-    pub fn exposure(&self) -> Option<Exposure> {
+    fn exposure(&self) -> Option<Exposure> {
         if self.address.ip().is_loopback() {
             None
         } else if !self.has_tls && !self.has_proxy {

@@ -41,6 +41,18 @@ pub enum TlsError {
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 impl Tls {
+    /// Reads the files that the command line names; none if it names none.
+    ///
+    /// # Errors
+    /// As [`Tls::from_files`].
+    pub fn from_options(
+        certificates: Option<&Path>,
+        key: Option<&Path>,
+    ) -> anyhow::Result<Option<Self>> {
+        let (Some(certificates), Some(key)) = (certificates, key) else { return Ok(None) };
+        Self::from_files(certificates, key).map(Some)
+    }
+
     /// Reads a file of certificates, the server's first, and one of their key, both in PEM.
     ///
     /// # Errors
@@ -73,7 +85,19 @@ impl Tls {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    pub(crate) async fn accept<S>(&self, stream: S) -> std::io::Result<TlsStream<S>>
+    /// The same for another protocol than HTTP, by the name that clients have for it in TLS.
+    #[must_use]
+    pub fn for_protocol(&self, name: &str) -> Self {
+        let mut config = ServerConfig::clone(self.0.config());
+        config.alpn_protocols = vec![name.as_bytes().to_vec()];
+        Self(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// Does the server's part of a handshake.
+    ///
+    /// # Errors
+    /// The client wants nothing that the server has, or goes away.
+    pub async fn accept<S>(&self, stream: S) -> std::io::Result<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {

@@ -27,6 +27,9 @@ const PIECES: usize = 8;
 /// The longest first line of an answer.
 const MAX_HEAD_BYTES: u64 = 64 * 1024;
 
+/// The longest request. Bytes.
+const MAX_REQUEST_BYTES: u64 = 1024 * 1024;
+
 /// A query, as the process that answers it reads it: one JSON object, the whole of its standard input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +50,18 @@ pub struct WorkerRequest {
     pub user: String,
     /// Their rights.
     pub role: Role,
+}
+
+impl WorkerRequest {
+    /// Reads a request, in the process that answers it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no request.
+    pub fn read(input: impl io::Read) -> io::Result<Self> {
+        let mut text = String::new();
+        input.take(MAX_REQUEST_BYTES).read_to_string(&mut text)?;
+        Ok(serde_json::from_str(&text)?)
+    }
 }
 
 /// The request.

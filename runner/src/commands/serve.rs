@@ -1,8 +1,7 @@
-//! `serve`: the explorer in a browser.
+//! `serve`: the explorer in a browser, and Postgres clients.
 
 pub(super) mod worker;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -10,11 +9,12 @@ use std::time::Duration;
 
 use core_cli::{Global, ServeArguments, ServeCommand, TokenCommand};
 use core_explorer::{
-    Connections, Explorer, Exposure, Listening, ProxyUsers, Settings, Tls, TokenFile,
-    TokenFileError,
+    Connections, Explorer, Listening, ProxyUsers, Settings, Tls, TokenFile, TokenFileError,
 };
-use core_reading::{ExplorerHost, ExplorerSettings};
+use core_postgres_wire::Clients;
+use core_reading::{ExplorerHost, ExplorerSettings, StartWorker};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use super::opened::Opened;
 use crate::config;
@@ -49,10 +49,17 @@ pub(super) async fn serve(global: &Global, arguments: &ServeArguments) -> Result
 
 /// Serves until a signal asks to stop.
 async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failure> {
-    let listening = listening(arguments, arguments.listen);
-    listening.exposure().map_or(Ok(()), |exposure| Err(refusal(exposure, arguments)))?;
-    let how = Connections { tls: tls(arguments)?, peers: arguments.proxy_addresses.clone() };
-    let host = explorer_host(global)?;
+    let listening = Listening {
+        address: arguments.listen,
+        has_tls: arguments.tls_cert.is_some(),
+        has_proxy: !arguments.proxy_addresses.is_empty(),
+        has_user_header: arguments.user_header.is_some(),
+        allowed_hosts: &arguments.allowed_hosts,
+    };
+    listening.check().map_err(Failure::usage)?;
+    let tls = Tls::from_options(arguments.tls_cert.as_deref(), arguments.tls_key.as_deref());
+    let tls = tls.map_err(|error| Failure::new(Exit::Configuration, error))?;
+    let host = Arc::new(explorer_host(global)?);
     let listener = TcpListener::bind(arguments.listen).await.map_err(|error| {
         Failure::usage(format!(
             "cannot listen on {}: {error}; --listen names another address",
@@ -74,65 +81,35 @@ async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failur
         parallel_queries: system::processors().max(2),
         web_folder: arguments.web.clone(),
     };
-    let explorer = Arc::new(Explorer::new(Arc::new(host), settings));
+    let worker = start_worker(&["--worker", "--worker-session"]);
+    let clients = Clients::new(Arc::<ExplorerHost>::clone(&host), &settings, tls.clone(), worker);
+    let clients = clients.listen(arguments.postgres).await.map_err(Failure::usage)?;
+    let explorer = Arc::new(Explorer::new(host, settings));
     let token = explorer.issue_first_token().map_err(anyhow::Error::new)?;
     let url = format!("{}/session?token={token}", listening.origin());
     // Listened for before anyone knows the address, so that no signal is lost.
     let stopped = signal();
-    announce(global, &url);
+    announce(global, &url, clients.url().as_deref());
     let mut manager = ServiceManager::new();
     ServiceManager::ready();
     if arguments.open && !system::open_in_browser(&url) {
         output::note("no browser could be started: open the address yourself");
     }
+    let (stop, stops) = oneshot::channel::<()>();
     let stopped = async {
         stopped.await;
         ServiceManager::stopping();
+        drop(stop);
     };
+    let how = Connections { tls, peers: arguments.proxy_addresses.clone() };
     let serving = core_explorer::serve(listener, how, explorer.router(), stopped);
+    let clients = clients.serve(async { drop(stops.await) });
     let status = format!("the explorer answers at {address}");
     tokio::select! {
-        _ = serving => {}
+        _ = async { tokio::join!(serving, clients) } => {}
         () = manager.keep_alive(&status) => {}
     }
     Ok(Exit::Complete)
-}
-
-/// Where the explorer listens, and what is in front of it.
-fn listening(arguments: &ServeArguments, address: SocketAddr) -> Listening<'_> {
-    Listening {
-        address,
-        has_tls: arguments.tls_cert.is_some(),
-        has_proxy: !arguments.proxy_addresses.is_empty(),
-        has_user_header: arguments.user_header.is_some(),
-        allowed_hosts: &arguments.allowed_hosts,
-    }
-}
-
-/// Refuses to let others reach the explorer as it is.
-fn refusal(exposure: Exposure, arguments: &ServeArguments) -> Failure {
-    let listen = arguments.listen;
-    Failure::usage(match exposure {
-        Exposure::Unencrypted => format!(
-            "{listen} can be reached from other machines: give --tls-cert and --tls-key, or --proxy-address with the \
-             reverse proxy that adds TLS, or listen on a loopback address such as 127.0.0.1:8490"
-        ),
-        Exposure::Impersonation => format!(
-            "whoever reaches {listen} could set the header of --user-header: name the reverse proxy with --proxy-address"
-        ),
-        Exposure::NoName => format!(
-            "browsers reach {listen} under a name: give it with --allow-host, such as --allow-host graph.acme.example"
-        ),
-    })
-}
-
-/// Reads the certificate and the key; none if the explorer is to answer plain HTTP.
-fn tls(arguments: &ServeArguments) -> Result<Option<Tls>, Failure> {
-    let (Some(certificate), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) else {
-        return Ok(None);
-    };
-    let tls = Tls::from_files(certificate, key);
-    tls.map(Some).map_err(|error| Failure::new(Exit::Configuration, error))
 }
 
 /// The file with the hashes of tokens: the one that is named, else the one beside the configuration.
@@ -162,19 +139,27 @@ pub(super) fn explorer_host(global: &Global) -> Result<ExplorerHost, Failure> {
         folder: opened.folder,
         host: host::host().clone(),
         tell: output::note,
-        start_worker: Box::new(|| {
-            let mut command = system::this_command(&["--worker"])?;
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
-        }),
+        start_worker: start_worker(&["--worker"]),
     }))
 }
 
-/// Prints the address, as a result, so that a script can read it.
-fn announce(global: &Global, url: &str) {
-    if !global.quiet {
-        output::note(
-            "The explorer is at the address below, which can be used once. Ctrl-C stops it.",
-        );
+/// Starts this program again with these options too.
+fn start_worker(flags: &'static [&str]) -> StartWorker {
+    Box::new(|| {
+        let mut command = system::this_command(flags)?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
+    })
+}
+
+/// Prints the addresses, as results, so that a script can read them.
+fn announce(global: &Global, url: &str, clients: Option<&str>) {
+    let explorer = "The explorer is at the address below, which can be used once. Ctrl-C stops it.";
+    let postgres = "Postgres clients connect to the address below, with a token as the password.";
+    for (note, url) in [(explorer, Some(url)), (postgres, clients)] {
+        let Some(url) = url else { continue };
+        if !global.quiet {
+            output::note(note);
+        }
+        output::result(url);
     }
-    output::result(url);
 }

@@ -1,10 +1,11 @@
-//! The process that answers one query of the explorer: reads the query from standard input and writes the answer
-//! to standard output. Its parent limits its time, and the system its memory.
+//! The processes that answer queries of the explorer, one each, and of sessions of Postgres clients. Each reads from
+//! standard input and writes to standard output. Its parent limits its time, and the system its memory.
 
-use std::io::{self, Read as _};
+use std::io;
 
 use core_cli::{Global, ServeArguments};
 use core_explorer::WorkerRequest;
+use core_postgres_wire::Worker;
 use core_reading::REMEDY;
 use core_reading::explorer_answer::{Terms, answered, refuse};
 
@@ -12,18 +13,12 @@ use crate::commands::opened::Opened;
 use crate::exit::{Exit, Failure};
 use crate::output;
 
-/// The longest request. Bytes.
-const MAX_REQUEST_BYTES: u64 = 1024 * 1024;
-
 /// Answers the query on standard input.
 pub(in crate::commands) async fn answer(
     global: &Global,
     arguments: &ServeArguments,
 ) -> Result<Exit, Failure> {
-    let mut text = String::new();
-    let input = io::stdin().lock().take(MAX_REQUEST_BYTES).read_to_string(&mut text);
-    input.map_err(anyhow::Error::new)?;
-    let request: WorkerRequest = serde_json::from_str(&text).map_err(anyhow::Error::new)?;
+    let request = WorkerRequest::read(io::stdin().lock()).map_err(anyhow::Error::new)?;
     let mut out = output::writer();
     let terms = Terms { memory_limit_bytes: arguments.memory_limit_bytes(), remedy: REMEDY };
     let answering = async {
@@ -35,5 +30,17 @@ pub(in crate::commands) async fn answer(
         // should.
         refuse(&failure.error, &mut out).map_err(anyhow::Error::new)?;
     }
+    Ok(Exit::Complete)
+}
+
+/// Answers the queries of a session, which come on standard input.
+pub(in crate::commands) async fn answer_session(
+    global: &Global,
+    arguments: &ServeArguments,
+) -> Result<Exit, Failure> {
+    let worker = Worker::new(io::stdin()).map_err(anyhow::Error::new)?;
+    let opened = Opened::named(global, worker.tenant())?;
+    let (reader, limit) = (opened.reader(), arguments.memory_limit_bytes());
+    worker.run(&reader, limit, &mut output::writer()).await.map_err(anyhow::Error::new)?;
     Ok(Exit::Complete)
 }

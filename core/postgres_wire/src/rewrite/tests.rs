@@ -1,0 +1,163 @@
+//! SQL before and after.
+
+use super::*;
+
+fn names() -> Names {
+    Names::new(["nexthink_device", "displayName", "_key", "name", "osName"].into_iter())
+}
+
+fn rewritten(sql: &str) -> String {
+    rewrite(sql, &names()).map_or_else(|error| error.message, |rewritten| rewritten.sql)
+}
+
+#[test]
+fn names_are_those_that_differ_in_upper_and_lower_case_alone() {
+    for (sql, expected) in [
+        ("select displayName from nexthink_device", "SELECT displayName FROM nexthink_device"),
+        ("SELECT DISPLAYNAME FROM Nexthink_Device", "SELECT displayName FROM nexthink_device"),
+        (
+            "select \"displayName\" from public.nexthink_device D where D.OSNAME = 'X'",
+            "SELECT \"displayName\" FROM public.nexthink_device d WHERE d.osName = 'X'",
+        ),
+        (
+            "select acme.public.nexthink_device.name from acme.public.nexthink_device",
+            "SELECT nexthink_device.name FROM public.nexthink_device",
+        ),
+        ("select 1 as TABLE_CAT", "SELECT 1 AS table_cat"),
+    ] {
+        assert_eq!(rewritten(sql), expected);
+    }
+}
+
+#[test]
+fn what_the_engine_lacks_becomes_what_it_has() {
+    for (sql, expected) in [
+        (
+            "select c.relname operator(pg_catalog.~) E'^(a)$' collate pg_catalog.default from pg_class c",
+            "SELECT c.relname ~ '^(a)$' AS \"?column?\" FROM pg_catalog.pg_class c",
+        ),
+        (
+            "select 'nexthink_device'::regclass, $1::regclass::oid, c.oid::pg_catalog.regclass::pg_catalog.text from pg_class c",
+            "SELECT to_regclass('nexthink_device') AS \"regclass\", to_regclass($1)::BIGINT AS \"regclass:#1\", \
+             pg_class_name(c.oid)::TEXT AS \"oid\" FROM pg_catalog.pg_class c",
+        ),
+        (
+            "select name from nexthink_device where name = any('{a,\"b c\"}'::text[])",
+            "SELECT name FROM nexthink_device WHERE array_has(make_array(CAST('a' AS TEXT), CAST('b c' AS TEXT)), name)",
+        ),
+        (
+            "select name from nexthink_device where name <> all($1)",
+            "SELECT name FROM nexthink_device WHERE NOT array_has($1, name)",
+        ),
+        (
+            "select name from nexthink_device where name = any('{a,b}')",
+            "SELECT name FROM nexthink_device WHERE name IN ('a', 'b')",
+        ),
+        (
+            "select name not like 'a/_%' escape '/', name like $1 escape '\\' from nexthink_device",
+            "SELECT name NOT LIKE replace(replace('a/_%', '\\', '\\\\'), '/', '\\') AS \"?column?\", name LIKE $1 AS \
+             \"?column?:#1\" FROM nexthink_device",
+        ),
+        ("select current_user", "SELECT pg_current_user() AS \"current_user\""),
+        ("select x::\"char\", y::name from t", "SELECT x::TEXT AS \"x\", y::TEXT AS \"y\" FROM t"),
+        (
+            "select (select n.nspname from pg_namespace n where n.oid = c.relnamespace) from pg_class c",
+            "SELECT (SELECT first_value(n.nspname) FROM pg_catalog.pg_namespace n WHERE n.oid = c.relnamespace) AS \
+             \"nspname\" FROM pg_catalog.pg_class c",
+        ),
+    ] {
+        assert_eq!(rewritten(sql), expected);
+    }
+}
+
+#[test]
+fn a_part_that_needs_a_row_of_an_empty_table_has_no_rows() {
+    for (sql, expected) in [
+        (
+            "select 1 from information_schema.tables where table_schema in (select s[i] from generate_series(array_lower(x, 1), \
+             array_upper(x, 1)) as i, y as s)",
+            "SELECT 1 AS \"?column?\" FROM information_schema.tables WHERE array_has(current_schemas(false), table_schema)",
+        ),
+        (
+            "select array_to_string(array(select 'x' || y from pg_catalog.unnest(c.reloptions) y), ',') from pg_class c",
+            "SELECT array_to_string(CAST(NULL AS TEXT[]), ',') AS \"array_to_string\" FROM pg_catalog.pg_class c",
+        ),
+        (
+            "select i.indkey, c2.relname as name, (x).n from pg_index i join pg_class c2 on true order by i.indkey",
+            "SELECT NULL AS \"indkey\", NULL AS name, NULL AS \"?column?\" WHERE false",
+        ),
+        (
+            "select relname from pg_class c where exists (select 1 from pg_trigger t where t.tgrelid = c.oid)",
+            "SELECT relname FROM pg_catalog.pg_class c WHERE false",
+        ),
+        (
+            "select relname from pg_class c where not exists (select from pg_inherits)",
+            "SELECT relname FROM pg_catalog.pg_class c WHERE true",
+        ),
+        (
+            "select (select pg_get_expr(d.adbin, d.adrelid) from pg_catalog.pg_attrdef d) x from pg_class",
+            "SELECT NULL AS x FROM pg_catalog.pg_class",
+        ),
+        ("select count(*) from pg_index", "SELECT count(*) AS \"count\" FROM pg_catalog.pg_index"),
+        (
+            "select c.relname, i.indkey from pg_class c left join pg_index i on i.indrelid = c.oid",
+            "SELECT c.relname, i.indkey FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid",
+        ),
+        (
+            "select array(select conname from pg_constraint)",
+            "SELECT CAST(NULL AS TEXT[]) AS \"array\"",
+        ),
+    ] {
+        assert_eq!(rewritten(sql), expected);
+    }
+}
+
+#[test]
+fn columns_are_named_as_postgres_does_and_none_has_the_name_of_another() {
+    for (sql, expected) in [
+        (
+            "select 1, count(*), max(a), max(b), a, a from t",
+            "SELECT 1 AS \"?column?\", count(*) AS \"count\", max(a) AS \"max\", max(b) AS \"max:#3\", a, a AS \"a:#5\" FROM t",
+        ),
+        ("select t.oid, t.*, 1 as x from t", "SELECT t.oid AS \"oid:#0\", t.*, 1 AS x FROM t"),
+    ] {
+        assert_eq!(rewritten(sql), expected);
+    }
+    for (name, shown) in [("max:#3", "max"), ("max", "max"), ("a:#b", "a:#b"), ("a:b:#12", "a:b")] {
+        assert_eq!(shown_name(name), shown);
+    }
+}
+
+#[test]
+fn tables_of_the_catalog_are_told_with_their_schemas() {
+    let sql =
+        "select 1 from pg_class, information_schema.tables, nexthink_device, generate_series(1, 2)";
+    let catalog = rewrite(sql, &names()).expect("it is SQL").catalog;
+    let told: Vec<_> = catalog.iter().map(|(schema, names)| (*schema, names.len())).collect();
+    assert_eq!(told, [("information_schema", 1), ("pg_catalog", 1)]);
+}
+
+#[test]
+fn parameters_are_told_also_when_their_part_of_the_query_has_no_rows() {
+    let sql = "select $1 from pg_class where relname = any($2) and exists (select 1 from pg_index where indrelid = $3)";
+    let rewritten = rewrite(sql, &names()).expect("it is SQL");
+    let told = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(" ");
+    assert_eq!(told(&rewritten.parameters), "1 2 3");
+    assert_eq!(told(&rewritten.kept), "1 2");
+    assert_eq!(told(&rewritten.lists), "2");
+    let limited = rewrite("select name from nexthink_device limit $1 offset $2", &names());
+    assert_eq!(told(&limited.expect("it is SQL").counts), "1 2");
+}
+
+#[test]
+fn what_is_no_statement_is_refused_with_its_place() {
+    for (sql, expected) in [
+        ("selec 1", "the query is not valid: "),
+        ("select 'open", "the query is not valid: "),
+        ("select 1; select 2", "there is something after the end"),
+    ] {
+        let refused = rewrite(sql, &names()).expect_err(sql);
+        assert_eq!(refused.state, "42601");
+        assert!(refused.message.starts_with(expected), "{}", refused.message);
+    }
+}

@@ -1,0 +1,107 @@
+//! Prepared statements, values in both forms, cursors, copies, settings.
+
+use std::time::SystemTime;
+
+use tokio_postgres::types::Type;
+
+use super::{Server, scene, told};
+
+#[test]
+fn values_go_both_ways_in_binary() {
+    let scene = scene();
+    let server = Server::start(&scene, &[]);
+    let client = server.analyst();
+    let wait = |sql, values: &[&(dyn tokio_postgres::types::ToSql + Sync)]| {
+        let rows = server.runtime.block_on(client.query(sql, values));
+        rows.unwrap_or_else(|error| panic!("{sql}: {}", told(&error)))
+    };
+    let rows = wait(
+        "select name, \"lastSeenOn\", _class, 1.5::double precision as n, name is null as b, null as nothing \
+         from nexthink_device where name <> $1 and \"lastSeenOn\" > $2 order by name limit $3",
+        &[&"nothing", &SystemTime::UNIX_EPOCH, &2_i64],
+    );
+    let types: Vec<_> = rows[0].columns().iter().map(|column| column.type_().clone()).collect();
+    assert_eq!(
+        types,
+        [Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT_ARRAY, Type::FLOAT8, Type::BOOL, Type::TEXT]
+    );
+    assert_eq!(rows.len(), 2);
+    let name: String = rows[0].get(0);
+    assert!(rows[0].get::<_, SystemTime>(1) > SystemTime::UNIX_EPOCH);
+    assert_eq!(rows[0].get::<_, Vec<String>>(2), ["Device"]);
+    assert!((rows[0].get::<_, f64>(3) - 1.5).abs() < f64::EPSILON && !rows[0].get::<_, bool>(4));
+    assert_eq!(rows[0].get::<_, Option<String>>(5), None);
+    let names = vec![name.clone(), "nothing".to_owned()];
+    let found = wait("select name from nexthink_device where name = any($1)", &[&names]);
+    assert_eq!(found.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>(), [name]);
+    // The same as in text, down to the list and the time.
+    let texts = server.texts(&client, "select _class from nexthink_device limit 1");
+    assert_eq!(texts.expect("it can be asked"), ["{Device}"]);
+    let counted = wait("select count(*), sum(1), avg(2), current_date from nexthink_device", &[]);
+    assert_eq!((counted[0].get::<_, i64>(0), counted[0].get::<_, i64>(1)), (30, 30));
+    assert_eq!(counted[0].columns()[3].type_(), &Type::DATE);
+}
+
+#[test]
+fn an_answer_comes_in_parts_and_other_queries_meanwhile() {
+    let scene = scene();
+    let server = Server::start(&scene, &[]);
+    let mut client = server.analyst();
+    server.runtime.block_on(async {
+        let transaction = client.transaction().await.expect("it begins");
+        let sql = "select name from nexthink_device order by name";
+        let portal = transaction.bind(sql, &[]).await.expect("it can be asked");
+        let first = transaction.query_portal(&portal, 10).await.expect("it goes on");
+        let other = transaction.query("select count(*) from nexthink_user", &[]).await;
+        assert_eq!(other.expect("it can be asked")[0].get::<_, i64>(0), 12);
+        let second = transaction.query_portal(&portal, 10).await.expect("it goes on");
+        let rest = transaction.query_portal(&portal, 0).await.expect("it goes on");
+        assert_eq!((first.len(), second.len(), rest.len()), (10, 10, 10));
+        let whole = transaction.query(sql, &[]).await.expect("it can be asked");
+        let names = |rows: &[tokio_postgres::Row]| -> Vec<String> {
+            rows.iter().map(|row| row.get(0)).collect()
+        };
+        assert_eq!([names(&first), names(&second), names(&rest)].concat(), names(&whole));
+    });
+    let texts = |sql: &str| server.texts(&client, sql).expect(sql);
+    assert_eq!(server.code(&client, "declare c cursor for select 1"), "25P01");
+    let cursor = "begin; declare c cursor for select name from nexthink_device; fetch 7 from c; fetch all c; fetch c";
+    assert_eq!(texts(cursor).len(), 30);
+    assert_eq!(server.code(&client, "fetch backward 1 from c"), "0A000");
+    texts("rollback");
+    assert_eq!(
+        server.code(&client, "fetch 1 from c"),
+        "34000",
+        "it has ended with its transaction"
+    );
+}
+
+#[test]
+fn settings_are_kept_and_a_session_can_be_used_again() {
+    let scene = scene();
+    let server = Server::start(&scene, &[]);
+    let client = server.viewer();
+    let texts = |sql: &str| server.texts(&client, sql).expect(sql);
+    texts("set application_name = 'report'; set statement_timeout to '5s'");
+    assert_eq!(
+        texts("show application_name; select current_setting('statement_timeout')"),
+        ["report", "5s"]
+    );
+    texts("discard all");
+    assert_eq!(texts("show statement_timeout"), ["0"]);
+    assert_eq!(texts("select current_user; select current_database()"), ["viewer", "acme"]);
+    assert_eq!(texts("-- nothing"), [""; 0]);
+    let copied = server.runtime.block_on(async {
+        use futures::TryStreamExt as _;
+        let lines = client.copy_out("copy (select 'a,b' as x, 1 as y) to stdout csv header").await;
+        let lines = lines.expect("it can be copied");
+        lines
+            .try_fold(Vec::new(), |all, line| async move { Ok([all, line.to_vec()].concat()) })
+            .await
+    });
+    assert_eq!(copied.expect("it goes on"), b"x,y\n\"a,b\",1\n");
+    // After an error within a series of messages, the rest of the series is skipped and the session goes on.
+    let refused = server.runtime.block_on(client.query("select $1::bigint + 1", &[&"text"]));
+    assert!(refused.is_err());
+    assert_eq!(texts("select 1"), ["1"]);
+}
