@@ -1,6 +1,5 @@
 //! Programs of others judge ours: the official client of the Model Context Protocol, receivers of messages, another engine
-//! for SQL, Prometheus, readers of Delta tables, a Postgres server, a
-//! server of Bolt, and servers of buckets. It is no stage of the gate, since it needs Python and packages.
+//! for SQL, Prometheus, readers of Delta tables, a Postgres server, clients of Postgres, a server of Bolt, and servers of buckets. It is no stage of the gate, since it needs Python and packages.
 
 mod bucket;
 mod delta;
@@ -33,6 +32,8 @@ pub(crate) enum Judge {
     Delta,
     /// A real Postgres server takes generations, and readers look on.
     Postgres,
+    /// psql, psycopg and `SQLAlchemy` read the graph from `serve --postgres`, with recorded queries of other clients.
+    PostgresWire,
     /// `ArcadeDB` takes generations over Bolt, and Neo4j's own driver looks on.
     Neo4j,
     /// moto and, if npm can install it, Azurite take a store and give it back.
@@ -44,6 +45,9 @@ const MCP: [&str; 1] = ["mcp"];
 
 /// The receivers, and certificates for them.
 const NOTIFY: [&str; 3] = ["standardwebhooks", "aiosmtpd", "trustme"];
+
+/// The clients of Postgres; psql is a package of the system.
+const POSTGRES_CLIENTS: [&str; 2] = ["psycopg[binary]", "sqlalchemy"];
 
 /// The other engine, and what it needs to return times.
 const DUCKDB: [&str; 2] = ["duckdb", "pytz"];
@@ -65,6 +69,9 @@ pub(crate) fn run(root: &Path, judge: Judge) -> anyhow::Result<()> {
         Judge::Postgres => {
             let (_, folder) = built(root)?;
             postgres::judge(root, &folder)
+        }
+        Judge::PostgresWire => {
+            with_tenant(root, "postgres_clients.py", &POSTGRES_CLIENTS, "nexthink-graph.toml")
         }
         Judge::Neo4j => {
             let (_, folder) = built(root)?;
