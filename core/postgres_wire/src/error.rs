@@ -32,6 +32,7 @@ pub(crate) mod state {
     pub(crate) const MEMORY: &str = "53200";
     pub(crate) const TOO_MANY: &str = "53300";
     pub(crate) const LIMIT: &str = "53400";
+    pub(crate) const TOO_LONG: &str = "54000";
     pub(crate) const TOO_COMPLEX: &str = "54001";
     pub(crate) const CANCELED: &str = "57014";
     pub(crate) const STOPPED: &str = "57P01";

@@ -16,7 +16,7 @@ use crate::server::Wire;
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// The number of pieces that wait for a slow reader.
-const PIECES: usize = 8;
+const PIECES: usize = 4;
 
 /// A running process, which is killed when it is no longer wanted.
 pub(crate) struct Process {

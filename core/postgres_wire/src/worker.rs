@@ -31,6 +31,9 @@ const REMEDY: &str = "log in with a token of the role `analyst` to see it";
 /// The size of the pieces in which an answer is written. Bytes.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// The longest row of an answer. The process that serves all sessions holds a few of them for each.
+const MAX_ROW_BYTES: usize = 8 * 1024 * 1024;
+
 /// The most parameters of a query.
 const MAX_PARAMETERS: usize = 4_096;
 
@@ -282,7 +285,9 @@ async fn rows(
     while let Some(batch) = result.next().await? {
         let rows = Rows::new(&batch)?;
         for row in 0..rows.len() {
+            let before = piece.len();
             rows.write(row, &binary, &mut piece);
+            check_length(piece.len() - before)?;
             hand_on(&mut piece, PIECE_BYTES, out)?;
         }
         // A reader may want the first rows of a query that goes on for long.
@@ -314,13 +319,26 @@ async fn copied(
         let rows = Rows::new(&batch)?;
         count += rows.len() as u64;
         for row in 0..rows.len() {
+            let before = piece.len();
             copy::line(&mut piece, format, (0..columns.len()).map(|column| rows.text(row, column)));
+            check_length(piece.len() - before)?;
             hand_on(&mut piece, PIECE_BYTES, out)?;
         }
     }
     backend::bare(&mut piece, b'c');
     backend::complete(&mut piece, &format!("COPY {count}"));
     hand_on(&mut piece, 0, out)
+}
+
+/// Refuses a row that the session would have to hold as a whole.
+fn check_length(bytes: usize) -> Result<(), WireError> {
+    if bytes <= MAX_ROW_BYTES {
+        return Ok(());
+    }
+    let most = MAX_ROW_BYTES / 1024 / 1024;
+    let message =
+        format!("a row of the answer is longer than {most} MiB: ask for fewer or shorter values");
+    Err(WireError::new(state::TOO_LONG, message))
 }
 
 /// Writes what there is, if it is more than so many bytes.

@@ -46,6 +46,9 @@ fn a_query_without_an_end_costs_its_own_answer_alone() {
     let large = "select array_agg(repeat('x', 100000)) from range(100000000)";
     assert_eq!(server.code(&client, large), "53200");
 
+    let long = "select repeat('x', 10000000)";
+    assert_eq!(server.code(&client, long), "54000", "the server would hold the row");
+
     let canceling = client.cancel_token();
     let canceled = server.runtime.block_on(async {
         let cancel = async {
