@@ -11,12 +11,13 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::Explorer;
 use crate::access::Role;
 use crate::error::ApiError;
+use crate::host::Host;
 
 /// The pieces in which an answer is handed on. Bytes.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -156,17 +157,19 @@ pub(crate) async fn ask(
     let permit = permit.map_err(|error| ApiError::internal(&error))?;
     let host = Arc::clone(&explorer.host);
     let (sender, pieces) = mpsc::channel(PIECES);
-    let started = tokio::task::spawn_blocking(move || {
-        let child = host.start_worker()?;
-        let mut process = Process { child, _permit: permit };
-        let output = process.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let mut input = process.child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        input.write_all(&serde_json::to_vec(&request)?)?;
-        drop(input);
-        tokio::task::spawn_blocking(move || forward(output, &sender));
-        io::Result::Ok(process)
+    let (started, starting) = oneshot::channel();
+    // The system ends a process with the thread that has started it. So this thread also reads the answer: one that
+    // were given back to the runtime would be ended after some idle seconds, and the process with it.
+    tokio::task::spawn_blocking(move || match start(host.as_ref(), permit, &request) {
+        Ok((process, output)) => {
+            // Without a receiver, the client has gone, and `process` with it.
+            if started.send(Ok(process)).is_ok() {
+                forward(output, &sender);
+            }
+        }
+        Err(error) => drop(started.send(Err(error))),
     });
-    let started = started.await.map_err(|error| ApiError::internal(&error))?;
+    let started = starting.await.map_err(|error| ApiError::internal(&error))?;
     let process = started.map_err(|error| ApiError::internal(&error))?;
     let mut answer = WorkerAnswer { pieces, process, deadline, timeout };
     let Some(head) = answer.next().await? else { return Err(out_of_memory()) };
@@ -181,6 +184,19 @@ pub(crate) async fn ask(
     }
     let message = String::from_utf8_lossy(&message).trim_end().to_owned();
     Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "query", message))
+}
+
+/// Starts a process and gives it the request; returns its output too.
+fn start(
+    host: &dyn Host,
+    permit: OwnedSemaphorePermit,
+    request: &WorkerRequest,
+) -> io::Result<(Process, ChildStdout)> {
+    let mut process = Process { child: host.start_worker()?, _permit: permit };
+    let output = process.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let mut input = process.child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    input.write_all(&serde_json::to_vec(request)?)?;
+    Ok((process, output))
 }
 
 /// Hands on the first line as one piece, then the rest. It ends with the process, or when the reader goes away.

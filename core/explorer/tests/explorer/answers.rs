@@ -1,6 +1,8 @@
 //! The answers of the calls.
 
 use std::sync::atomic::Ordering;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -326,4 +328,20 @@ async fn the_answer_to_a_defect_has_the_headers_of_all_answers() {
     }
     let body: Value = serde_json::from_str(&text(response).await).expect("it is JSON");
     assert_eq!(body["error"]["code"], "defect", "{body}");
+}
+
+/// The worker here asks the system, as the program's does, to be ended with the thread that has started it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_query_outlives_the_idle_time_of_the_threads_of_the_server() {
+    let worker = r#"exec setpriv --pdeathsig KILL sh -c 'cat > /dev/null; sleep 0.15; echo "{\"ok\":true}"; echo "{}"'"#;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().thread_keep_alive(Duration::from_millis(1)).build();
+    runtime.expect("a runtime").block_on(async {
+        let served = served_with(worker);
+        for turn in 0..12 {
+            let (one, other) = tokio::join!(query(&served), query(&served));
+            assert_eq!([one.0, other.0], [StatusCode::OK; 2], "{turn}: {} {}", one.1, other.1);
+        }
+    });
 }

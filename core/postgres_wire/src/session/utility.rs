@@ -101,9 +101,7 @@ impl Session {
             }
             Command::Declare { .. } => self.declare(command)?,
             Command::Unsupported(what) => {
-                let message = format!(
-                    "{what} is not supported: this server answers queries, and holds nothing"
-                );
+                let message = format!("{what} is not supported: this server only answers queries");
                 return Err(WireError::new(state::UNSUPPORTED, message).into());
             }
             Command::Empty | Command::Query | Command::Copy { .. } | Command::Fetch { .. } => {
