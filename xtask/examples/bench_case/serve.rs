@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use core_simulator::{
-    AuditSpec, Behaviour, QueryBehaviour, Results, ResultsCompression, SavedQuery, Simulator,
-    SimulatorConfig, TenantSpec,
+    Answer, AuditSpec, Behaviour, Fault, FaultAction, FaultPoint, QueryBehaviour, Results,
+    ResultsCompression, SavedQuery, Simulator, SimulatorConfig, TenantSpec,
 };
 
 /// Serves the two files of a folder, prints the hosts (login and API, then files), and continues
@@ -27,6 +27,9 @@ pub(crate) fn serve(folder: &Path) -> anyhow::Result<()> {
         let of_query = QueryBehaviour { results: Some(results), ..QueryBehaviour::default() };
         behaviour.queries.insert(query.id().to_owned(), of_query);
     }
+    // The files are compressed, so that their first rows cannot be shown. An error of the server would be waited out.
+    let refusal = FaultAction::Answer(Answer::from_status(403));
+    behaviour.faults = vec![Fault::new(FaultPoint::Execute, refusal)];
     serve_tenant(behaviour)
 }
 
