@@ -36,6 +36,12 @@ const IDLE: Duration = Duration::from_hours(12);
 /// The most prepared statements of a session, and the most cursors.
 const MAX_PREPARED: usize = 1_000;
 
+/// The longest text of statements: what `core/query` takes. The words of a text take a hundred times its length.
+const MAX_TEXT_BYTES: usize = 1024 * 1024;
+
+/// The most bytes of prepared statements, cursors and their values that a session holds.
+const MAX_HELD_BYTES: usize = 32 * 1024 * 1024;
+
 /// The reason why a statement is not done.
 #[derive(Debug)]
 pub(crate) enum Stop {
@@ -245,6 +251,10 @@ impl Session {
     /// Answers statements in one text. They read one generation, and the first error ends them.
     async fn simple(&mut self, text: &str) -> Result<(), End> {
         self.portals.remove("");
+        if let Err(error) = check_text(text) {
+            self.fail(error.into())?;
+            return self.ready().await;
+        }
         let statements =
             split(text).into_iter().map(|statement| (Command::parse(&statement), statement));
         let statements: Vec<_> =
@@ -280,6 +290,19 @@ impl Session {
         }
     }
 
+    /// Refuses to hold so many bytes more: the server has no other limit for what clients prepare.
+    fn check_held(&self, more: usize) -> Result<(), WireError> {
+        let statements = self.statements.values().map(Statement::held_bytes);
+        let held: usize = statements.chain(self.portals.values().map(Portal::held_bytes)).sum();
+        if held.saturating_add(more) <= MAX_HELD_BYTES {
+            return Ok(());
+        }
+        let message = format!(
+            "the session holds statements, cursors and values of {MAX_HELD_BYTES} bytes: close some"
+        );
+        Err(WireError::new(state::LIMIT, message))
+    }
+
     /// Refuses everything but the end of a transaction that has failed.
     fn check_transaction(&self, command: &Command) -> Result<(), WireError> {
         let ends = matches!(command, Command::Commit | Command::Rollback | Command::RollbackTo);
@@ -291,6 +314,15 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Refuses a text that would take too much to look at.
+fn check_text(text: &str) -> Result<(), WireError> {
+    if text.len() <= MAX_TEXT_BYTES {
+        return Ok(());
+    }
+    let message = format!("the text of the statement is longer than {MAX_TEXT_BYTES} bytes");
+    Err(WireError::new(state::TOO_LONG, message))
 }
 
 fn stopping() -> End {

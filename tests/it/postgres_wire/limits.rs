@@ -65,6 +65,26 @@ fn a_query_without_an_end_costs_its_own_answer_alone() {
     assert_eq!(server.texts(&client, "select 1").expect("the session goes on"), ["1"]);
 }
 
+#[test]
+fn a_session_holds_a_limited_number_of_bytes_in_the_server() {
+    let scene = scene();
+    let server = Server::start(&scene, &[]);
+    let client = server.analyst();
+    let many = ";".repeat(1024 * 1024 + 1);
+    assert_eq!(server.code(&client, &many), "54000");
+
+    let comment = "x".repeat(1_000_000);
+    let declare =
+        |number: u32| format!("declare c{number} cursor with hold for select /* {comment} */ 1");
+    for number in 0..33 {
+        server.texts(&client, &declare(number)).expect("32 MiB are held");
+    }
+    assert_eq!(server.code(&client, &declare(33)), "53400");
+    server.texts(&client, "close all").expect("cursors can be closed");
+    server.texts(&client, &declare(33)).expect("there is room again");
+    assert_eq!(server.texts(&client, "fetch c33").expect("it is a cursor"), ["1"]);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_client_that_goes_away_leaves_no_query_behind() {

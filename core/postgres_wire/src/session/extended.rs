@@ -4,7 +4,7 @@ use bytes::{Buf as _, Bytes};
 
 use super::answer::Until;
 use super::portal::{Portal, without_formats};
-use super::{MAX_PREPARED, Session, Stop};
+use super::{MAX_PREPARED, Session, Stop, check_text};
 use crate::backend;
 use crate::command::{Command, split};
 use crate::error::{WireError, state};
@@ -30,6 +30,11 @@ impl Statement {
         (0..count).map_while(|_| body.try_get_u32().ok()).collect()
     }
 
+    /// Returns the number of bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.text.len() + size_of_val(&*self.types)
+    }
+
     /// Returns the query of a statement that has rows.
     fn query(&self) -> &str {
         match &self.command {
@@ -42,6 +47,7 @@ impl Statement {
 impl Session {
     /// Prepares a statement.
     pub(super) fn parse(&mut self, name: String, text: &str, types: Vec<u32>) -> Result<(), Stop> {
+        check_text(text)?;
         let mut statements = split(text);
         statements.retain(|statement| Command::parse(statement) != Command::Empty);
         if statements.len() > 1 {
@@ -59,7 +65,9 @@ impl Session {
             let message = format!("the session has {MAX_PREPARED} prepared statements: close some");
             return Err(WireError::new(state::LIMIT, message).into());
         }
-        self.statements.insert(name, Statement { command, text, types, described: None });
+        let statement = Statement { command, text, types, described: None };
+        self.check_held(statement.held_bytes())?;
+        self.statements.insert(name, statement);
         backend::bare(&mut self.connection.out, b'1');
         Ok(())
     }
@@ -100,6 +108,7 @@ impl Session {
             expected,
             ..Portal::new(command, statement.text.clone())
         };
+        self.check_held(portal.held_bytes())?;
         self.portals.insert(bind.portal, portal);
         backend::bare(&mut self.connection.out, b'2');
         Ok(())

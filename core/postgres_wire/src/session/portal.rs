@@ -57,6 +57,15 @@ impl Portal {
         }
     }
 
+    /// Returns the number of bytes that it holds.
+    pub(super) fn held_bytes(&self) -> usize {
+        let values: usize = self.values.iter().flatten().map(Vec::len).sum();
+        let numbers = size_of_val(&*self.types)
+            + size_of_val(&*self.formats)
+            + size_of_val(&*self.result_formats);
+        self.query.len() + values + numbers
+    }
+
     /// Returns what the process of the query has to do.
     pub(super) fn action(&self) -> Action {
         Action::Execute {

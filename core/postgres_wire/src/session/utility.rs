@@ -188,6 +188,7 @@ impl Session {
             return Err(WireError::new(state::LIMIT, message));
         }
         let portal = Portal { is_held, ..Portal::new(Command::Query, query) };
+        self.check_held(portal.held_bytes())?;
         self.portals.insert(cursor, portal);
         Ok(Answer::tag("DECLARE CURSOR"))
     }
