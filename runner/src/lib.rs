@@ -68,7 +68,7 @@ pub fn main() -> ExitCode {
 fn work(cli: Cli, memory_bytes: u64, wants_json: bool) -> ExitCode {
     let threads = system::processors().min(MAX_QUERY_THREADS);
     // The stacks count as memory when the threads are started, whether they are used or not.
-    let stacks = (threads + 1) * QUERY_STACK_BYTES;
+    let stacks = (threads + 1 + MAX_BLOCKING_QUERY_THREADS) * QUERY_STACK_BYTES;
     system::become_worker(memory_bytes + QUERY_OVERHEAD_BYTES + stacks as u64);
     let answering = std::thread::Builder::new().stack_size(QUERY_STACK_BYTES).spawn(move || {
         let mut runtime = Builder::new_multi_thread();

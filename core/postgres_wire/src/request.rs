@@ -1,7 +1,7 @@
 //! The requests of a session to the process that answers its queries. Each is a length of four bytes and JSON.
 //!
 //! The process answers with messages of the protocol, which the session hands on, and with three of its own: the
-//! generation that is read, and the end of an answer.
+//! generation that is read, and the end of an answer, which is one of two.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -18,6 +18,9 @@ pub(crate) const GENERATION: u8 = b'g';
 
 /// The message that ends an answer.
 pub(crate) const END: u8 = b'z';
+
+/// The message that ends an answer after which the process has too little memory for another one.
+pub(crate) const LAST: u8 = b'y';
 
 /// The session that a process works for: its first request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

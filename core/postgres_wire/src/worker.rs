@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use arrow_schema::{DataType, Schema};
 use bytes::{BufMut as _, BytesMut};
 use core_engine::ledger::Event;
-use core_query::{ParameterValue, QueryResult, QuerySession, QuerySettings};
+use core_query::{ParameterValue, QueryResult, QuerySession, QuerySettings, planning};
 use core_reading::Reader;
 use core_reading::explorer_answer::open_session;
 use core_store::Generation;
@@ -21,7 +21,7 @@ use crate::encode::Rows;
 use crate::error::{WireError, state};
 use crate::kind::Kind;
 use crate::request::{
-    Action, CopyFormat, END, GENERATION, Hello, Output, Request, is_binary, read,
+    Action, CopyFormat, END, GENERATION, Hello, LAST, Output, Request, is_binary, read,
 };
 use crate::rewrite::{Names, Rewritten, rewrite, shown_name};
 
@@ -59,7 +59,7 @@ impl<R: Read> Worker<R> {
         &self.hello.tenant
     }
 
-    /// Answers requests until there are no more.
+    /// Answers requests until there are no more, or there is no memory for another one.
     ///
     /// # Errors
     ///
@@ -77,9 +77,13 @@ impl<R: Read> Worker<R> {
             if let Err(error) = answering.answer(out).await {
                 backend::error(&mut end, Severity::Error, &error);
             }
-            backend::bare(&mut end, END);
+            let has_room = planning::has_room();
+            backend::bare(&mut end, if has_room { END } else { LAST });
             out.write_all(&end)?;
             out.flush()?;
+            if !has_room {
+                break;
+            }
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ mod history;
 mod j1ql;
 mod parameters;
 mod place;
-mod planning;
+pub mod planning;
 pub mod questions;
 mod reduced;
 mod retry;

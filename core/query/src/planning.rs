@@ -13,6 +13,17 @@ use crate::error::QueryError;
 /// The stack for the deepest query that [`crate::complexity`] accepts. Only the used part takes memory.
 const STACK_BYTES: usize = 128 * 1024 * 1024;
 
+/// The memory for the plan of a usual query. Bytes.
+const PLAN_BYTES: usize = 32 * 1024 * 1024;
+
+/// Returns whether this process has memory left for planning a query. What an earlier query has freed may still be with
+/// the allocator, and a system that limits the memory of a process counts it.
+#[must_use]
+pub fn has_room() -> bool {
+    let probe = thread::Builder::new().stack_size(STACK_BYTES + PLAN_BYTES).spawn(|| {});
+    probe.is_ok_and(|thread| thread.join().is_ok())
+}
+
 /// Runs a closure on a deep stack, and waits for it. Its futures run on the caller's runtime.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use super::{Session, Stop, stopping};
 use crate::connection::{End, FULL_BYTES};
 use crate::error::{WireError, state};
 use crate::process::{Process, body, take};
-use crate::request::{Action, END, GENERATION, Request};
+use crate::request::{Action, END, GENERATION, LAST, Request};
 
 /// The time after which a process is not used again: nothing of a large query stays.
 const HEAVY: Duration = Duration::from_secs(1);
@@ -98,7 +98,7 @@ impl Session {
         };
         let mut advanced = Advanced::default();
         let mut error = None;
-        loop {
+        let end = loop {
             let Some((kind, message)) = take(&mut running.rest) else {
                 // A row may be long, and a client slow.
                 self.next_messages(&mut running, &watch).await?;
@@ -125,7 +125,7 @@ impl Session {
                 }
                 b'C' => advanced.tag = copy_tag(&message),
                 b'E' => error = Some(message),
-                END => break,
+                END | LAST => break kind,
                 b'D' => {
                     self.connection.out.extend_from_slice(&message);
                     advanced.rows += 1;
@@ -136,9 +136,9 @@ impl Session {
                 }
                 _ => self.connection.out.extend_from_slice(&message),
             }
-        }
+        };
         portal.is_done = true;
-        self.keep(running);
+        self.keep(running, end);
         advanced.is_over = true;
         match error {
             Some(error) => Err(Stop::Written(error)),
@@ -156,7 +156,7 @@ impl Session {
         let _permit = self.permit(&watch).await?;
         let mut running = self.start(query, types, Action::Describe).await?;
         let (mut parameters, mut columns, mut error) = (Bytes::new(), Bytes::new(), None);
-        loop {
+        let end = loop {
             let Some((kind, message)) = take(&mut running.rest) else {
                 self.next_messages(&mut running, &watch).await?;
                 continue;
@@ -166,11 +166,11 @@ impl Session {
                 b't' => parameters = message,
                 b'T' => columns = message,
                 b'E' => error = Some(message),
-                END => break,
+                END | LAST => break kind,
                 _ => {}
             }
-        }
-        self.keep(running);
+        };
+        self.keep(running, end);
         match error {
             Some(error) => Err(Stop::Written(error)),
             None => Ok((parameters, columns)),
@@ -270,9 +270,9 @@ impl Session {
         }
     }
 
-    /// Keeps a process for the next query, if this one took little.
-    fn keep(&mut self, running: Running) {
-        if self.process.is_none() && running.since.elapsed() < HEAVY {
+    /// Keeps a process for the next query, if this one took little and was not its last.
+    fn keep(&mut self, running: Running, end: u8) {
+        if self.process.is_none() && end == END && running.since.elapsed() < HEAVY {
             self.process = Some((running.process, Instant::now()));
         }
     }
