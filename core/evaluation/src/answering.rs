@@ -8,6 +8,7 @@ use core_engine::{Failure, FailureKind};
 use core_fleet::TenantSettings;
 use core_query::{
     Environment, Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter,
+    planning,
 };
 use core_reading::{Reader, of_query};
 use core_rules::library::KnownRule;
@@ -22,7 +23,8 @@ use crate::worker::MEMORY_BYTES;
 /// The time limit for one rule.
 const RULE_DEADLINE: Duration = Duration::from_mins(2);
 
-/// Writes the rows of the rules with these IDs, enabled or not. `schedule` is the tenant's, if it has one.
+/// Writes the rows of the rules with these IDs, enabled or not. `schedule` is the tenant's, if it has one. It ends before
+/// a rule for which there is no memory left; a new process can answer that one.
 ///
 /// # Errors
 ///
@@ -45,6 +47,9 @@ pub async fn answer_rules(
     let _ = questions.add_history(reader, &mut session, &queries).await;
     let now_ms = reader.host.now_ms();
     for rule in rules {
+        // If the query ends the process, the parent knows which one it was.
+        let line = Line::Start { rule: rule.id.clone() };
+        line.write(out).and_then(|()| out.flush()).map_err(anyhow::Error::new)?;
         let answering = async {
             // Without the user's files, only the rules that read them fail.
             let added = reader.add_named(&mut session, text(rule)).await;
@@ -61,6 +66,9 @@ pub async fn answer_rules(
             Err(reason) => Line::Failed { rule: rule.id.clone(), reason },
         };
         line.write(out).map_err(anyhow::Error::new)?;
+        if !planning::has_room() {
+            break;
+        }
     }
     out.flush().map_err(anyhow::Error::new)?;
     Ok(())
@@ -164,9 +172,10 @@ mod tests {
         scene.publish(Outcome::Complete);
         scene.add_rule("fan", &keys(&["a", "b"]));
         let lines = written(&scene, &["fan"]).await;
+        let start = r#"#{"start":{"rule":"fan"}}"#;
         let columns = r#"#{"rows":{"rule":"fan","columns":["_key"],"reads":[],"partial":[]}}"#;
         let end = r#"#{"end":{"rule":"fan"}}"#;
-        assert_eq!(lines, [columns, r#"{"_key":"a"}"#, r#"{"_key":"b"}"#, end]);
+        assert_eq!(lines, [start, columns, r#"{"_key":"a"}"#, r#"{"_key":"b"}"#, end]);
     }
 
     #[tokio::test]
@@ -177,9 +186,9 @@ mod tests {
         }
         scene.write("rules/noise.toml", &rule_text("noise", "FIND nothing RETURN"));
         let lines = written(&scene, &["disk", "fan"]).await;
-        assert!(lines[0].starts_with(r#"#{"failed":{"rule":"disk","reason":""#), "{lines:?}");
-        assert!(lines[0].contains("nowhere"), "{lines:?}");
-        assert_eq!(lines[3..], [r#"#{"end":{"rule":"fan"}}"#]);
+        assert!(lines[1].starts_with(r#"#{"failed":{"rule":"disk","reason":""#), "{lines:?}");
+        assert!(lines[1].contains("nowhere"), "{lines:?}");
+        assert_eq!(lines[5..], [r#"#{"end":{"rule":"fan"}}"#]);
     }
 
     #[tokio::test]
@@ -200,7 +209,7 @@ mod tests {
         let row = r#"{"_key":"last-complete-run|run"}"#;
         let rows: Vec<_> = lines.iter().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(rows, [row, row], "{lines:?}");
-        assert!(lines[0].contains(r#""reads":["program_status"]"#), "{lines:?}");
+        assert!(lines[1].contains(r#""reads":["program_status"]"#), "{lines:?}");
     }
 
     #[tokio::test]
@@ -208,7 +217,7 @@ mod tests {
         let scene = Scene::new("");
         scene.add_rule("fan", &keys(&["a"]));
         scene.write("rules/switches.toml", "off = ['fan']\n");
-        assert_eq!(written(&scene, &["fan"]).await.len(), 3);
+        assert_eq!(written(&scene, &["fan"]).await.len(), 4);
         assert_eq!(written(&scene, &["disk"]).await, [""; 0]);
     }
 }

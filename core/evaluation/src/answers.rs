@@ -1,5 +1,5 @@
-//! The rows of rules, as the worker process prints them: for each rule a line with its columns and tables, a line for
-//! each row, and a line for its end. Lines other than rows begin with `#`.
+//! The rows of rules, as the worker process prints them: for each rule a line for its start, one with its columns and
+//! tables, one for each row, and one for its end. Lines other than rows begin with `#`.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
@@ -17,6 +17,8 @@ const MAX_LINE: u64 = 4 * 1024 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Line {
+    /// The query of the rule is asked next.
+    Start { rule: String },
     /// The rows of a rule follow.
     Rows { rule: String, columns: Vec<String>, reads: Vec<String>, partial: Vec<String> },
     /// All rows of the rule were printed.
@@ -36,6 +38,8 @@ impl Line {
 #[derive(Debug, Default)]
 pub struct Answers {
     outcomes: BTreeMap<String, Outcome>,
+    /// The rule whose query was being answered when the output ended.
+    started: Option<String>,
     /// The reason why the other rules have no answer.
     otherwise: String,
 }
@@ -43,13 +47,28 @@ pub struct Answers {
 impl Answers {
     /// No answers, for this reason.
     pub fn none(otherwise: String) -> Self {
-        Self { outcomes: BTreeMap::new(), otherwise }
+        Self { otherwise, ..Self::default() }
     }
 
     /// Reads the output of [`answer_rules`](crate::answer_rules). A rule without an end line is not among the
     /// answers.
     pub fn read(out: impl Read, rules: &[Rule], fingerprints: &Fingerprints) -> Self {
-        Self { outcomes: read(out, rules, fingerprints), otherwise: String::new() }
+        let mut answers = Self::default();
+        answers.started = read(out, rules, fingerprints, &mut answers.outcomes);
+        answers
+    }
+
+    /// Adds the answers of another process. The rule at which it ended has failed, for this reason.
+    pub(crate) fn add(&mut self, other: Self, reason: &str) {
+        self.outcomes.extend(other.outcomes);
+        if let Some(rule) = other.started {
+            self.outcomes.insert(rule, Outcome::Failed { reason: reason.to_owned() });
+        }
+    }
+
+    /// Returns whether there is an answer for a rule.
+    pub(crate) fn has(&self, rule: &str) -> bool {
+        self.outcomes.contains_key(rule)
     }
 
     /// The same answers, with the reason why others are missing.
@@ -65,15 +84,21 @@ impl Answers {
     }
 }
 
-fn read(out: impl Read, rules: &[Rule], fingerprints: &Fingerprints) -> BTreeMap<String, Outcome> {
-    let mut outcomes = BTreeMap::new();
+/// Reads outcomes, and returns the rule at which the output ended.
+fn read(
+    out: impl Read,
+    rules: &[Rule],
+    fingerprints: &Fingerprints,
+    outcomes: &mut BTreeMap<String, Outcome>,
+) -> Option<String> {
+    let mut started = None;
     let mut lines = BufReader::new(out);
     let mut current: Option<(&Rule, Reading<'_>)> = None;
     let mut text = String::new();
     loop {
         text.clear();
         match lines.by_ref().take(MAX_LINE).read_line(&mut text) {
-            Ok(0) | Err(_) => return outcomes,
+            Ok(0) | Err(_) => return started,
             Ok(_) => {}
         }
         let Some(line) = text.strip_prefix('#') else {
@@ -83,21 +108,23 @@ fn read(out: impl Read, rules: &[Rule], fingerprints: &Fingerprints) -> BTreeMap
             continue;
         };
         match serde_json::from_str(line) {
+            Ok(Line::Start { rule }) => started = Some(rule),
             Ok(Line::Rows { rule, columns, reads, partial }) => {
                 let found = rules.iter().find(|known| known.id == rule);
                 current = found
                     .map(|rule| (rule, Reading::new(rule, fingerprints, &columns, reads, partial)));
             }
             Ok(Line::End { .. }) => {
+                started = None;
                 if let Some((rule, reading)) = current.take() {
                     outcomes.insert(rule.id.clone(), reading.finish());
                 }
             }
             Ok(Line::Failed { rule, reason }) => {
-                current = None;
+                (current, started) = (None, None);
                 outcomes.insert(rule, Outcome::Failed { reason });
             }
-            Err(_) => return outcomes,
+            Err(_) => return started,
         }
     }
 }

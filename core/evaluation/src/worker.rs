@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use core_rules::fingerprint::Fingerprints;
 use core_rules::rule::Rule;
+use tokio::time::Instant;
 
 use crate::answers::Answers;
 use crate::evaluate::RuleAnswers;
@@ -25,32 +26,52 @@ pub struct WorkerProcess<Start> {
 }
 
 impl<Start: Fn(&[&Rule]) -> io::Result<Child>> RuleAnswers for WorkerProcess<Start> {
+    /// Starts a process again for the rules that are left when one ends: one query that needs too much memory takes no
+    /// other with it.
     async fn ask(&self, rules: &[&Rule], fingerprints: &Fingerprints) -> Answers {
-        if rules.is_empty() {
-            return Answers::default();
+        let deadline = Instant::now() + DEADLINE;
+        let mut answers = Answers::default();
+        let mut left = rules.to_vec();
+        while !left.is_empty() {
+            let (read, reason) = match (self.start)(&left) {
+                Ok(child) => read(Worker(child), &left, fingerprints, deadline).await,
+                Err(error) => {
+                    return answers.or_else(format!("no process can be started for it: {error}"));
+                }
+            };
+            answers.add(read, &reason);
+            let before = left.len();
+            left.retain(|rule| !answers.has(&rule.id));
+            if left.len() == before || Instant::now() >= deadline {
+                return answers.or_else(reason);
+            }
         }
-        match (self.start)(rules) {
-            Ok(child) => read(Worker(child), rules, fingerprints).await,
-            Err(error) => Answers::none(format!("no process can be started for it: {error}")),
-        }
+        answers
     }
 }
 
-async fn read(mut worker: Worker, rules: &[&Rule], fingerprints: &Fingerprints) -> Answers {
+/// Reads the answers of a process to its end, and returns them with the reason why others are missing.
+async fn read(
+    mut worker: Worker,
+    rules: &[&Rule],
+    fingerprints: &Fingerprints,
+    deadline: Instant,
+) -> (Answers, String) {
     let Some((out, err)) = worker.outputs() else {
-        return Answers::none("no process can be started for it".to_owned());
+        return (Answers::default(), "no process can be started for it".to_owned());
     };
     let owned: Vec<Rule> = rules.iter().map(|rule| (*rule).clone()).collect();
     let fingerprints = fingerprints.clone();
-    let reading = tokio::task::spawn_blocking(move || Answers::read(out, &owned, &fingerprints));
+    let mut reading =
+        tokio::task::spawn_blocking(move || Answers::read(out, &owned, &fingerprints));
     let complaints = tokio::task::spawn_blocking(move || {
         let mut text = String::new();
         // A killed process writes no error, and needs none.
         let _ = err.take(MAX_COMPLAINTS).read_to_string(&mut text);
         text
     });
-    let ended = tokio::time::timeout(DEADLINE, reading).await;
-    let otherwise = match &ended {
+    let in_time = tokio::time::timeout_at(deadline, &mut reading).await;
+    let otherwise = match &in_time {
         Err(_) => {
             format!("the rules took longer than {} minutes together", DEADLINE.as_secs() / 60)
         }
@@ -61,8 +82,11 @@ async fn read(mut worker: Worker, rules: &[&Rule], fingerprints: &Fingerprints) 
     worker.end();
     let complaints = complaints.await.unwrap_or_default();
     let complaint = complaints.lines().find_map(|line| line.strip_prefix("error: "));
-    let answers = ended.ok().and_then(Result::ok).unwrap_or_default();
-    answers.or_else(complaint.map_or(otherwise, str::to_owned))
+    let answers = match in_time {
+        Ok(answers) => answers,
+        Err(_) => reading.await,
+    };
+    (answers.unwrap_or_default(), complaint.map_or(otherwise, str::to_owned))
 }
 
 /// The process while it runs. Dropped, it is killed.
@@ -88,7 +112,9 @@ impl Drop for Worker {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::fmt::Write as _;
     use std::process::{Command, Stdio};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use core_rules::book::Outcome;
 
@@ -129,6 +155,44 @@ mod tests {
         for (script, expected) in table {
             assert_eq!(answer(&script).await, expected, "{script}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_query_that_ends_its_process_takes_no_other_rule_with_it() {
+        let starts = AtomicUsize::new(0);
+        let start = |rules: &[&Rule]| {
+            starts.fetch_add(1, Ordering::Relaxed);
+            let mut script = String::new();
+            for Rule { id, .. } in rules {
+                let _ = writeln!(script, r#"echo '#{{"start":{{"rule":"{id}"}}}}'"#);
+                let end = match &**id {
+                    "hog" => "kill -9 $$".to_owned(),
+                    // The process has no memory left for the rest.
+                    "last" => format!(r#"echo '#{{"end":{{"rule":"{id}"}}}}'; exit"#),
+                    _ => format!(r#"echo '#{{"end":{{"rule":"{id}"}}}}'"#),
+                };
+                let columns = r#""columns":["_key"],"reads":[],"partial":[]"#;
+                let _ = writeln!(script, r#"echo '#{{"rows":{{"rule":"{id}",{columns}}}}}'"#);
+                let _ = writeln!(script, "{end}");
+            }
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &script]).stdin(Stdio::null());
+            shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        };
+        let rules = ["fan", "hog", "disk", "last", "noise"].map(|id| rule(id, "select 1"));
+        let rules: Vec<&Rule> = rules.iter().collect();
+        let worker = WorkerProcess { start };
+        let mut answers = worker.ask(&rules, &Fingerprints::new("acme", None)).await;
+        for Rule { id, .. } in rules {
+            match answers.take(id) {
+                Outcome::Failed { reason } => {
+                    assert_eq!(id, "hog", "{reason}");
+                    assert!(reason.contains("needs too much memory"), "{reason}");
+                }
+                Outcome::Rows { .. } => assert_ne!(id, "hog"),
+            }
+        }
+        assert_eq!(starts.load(Ordering::Relaxed), 3);
     }
 
     #[tokio::test]
