@@ -5,6 +5,18 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 
+/// Variables that `cargo xtask` sets for this program. With them, the build script of `ring` would run again, and everything
+/// above it would be built again, each time after a `cargo test`.
+const OF_THIS_PACKAGE: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// Returns the workspace of the current folder.
 pub(crate) fn workspace_root() -> anyhow::Result<PathBuf> {
     let output = Command::new("cargo")
@@ -22,7 +34,11 @@ pub(crate) fn workspace_root() -> anyhow::Result<PathBuf> {
 
 /// A cargo command in the root of the workspace.
 pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {
-    program("cargo", root, arguments)
+    let mut command = program("cargo", root, arguments);
+    for name in OF_THIS_PACKAGE {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// A command in the root of the workspace.
