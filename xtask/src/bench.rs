@@ -16,6 +16,7 @@ mod privacy;
 mod query;
 mod rules;
 mod served;
+mod store;
 mod table;
 mod tenant;
 mod whole;

@@ -1,14 +1,10 @@
 //! Questions about the past: over one and over many kept generations, each a process of its own.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
-
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 
 use super::built::Built;
 use super::cost::{Case, in_turns, measure_command};
-use super::tenant::Tenant;
+use super::store::Store;
 use super::{MeasureOptions, table};
 
 /// The size of the store.
@@ -81,9 +77,10 @@ pub(crate) fn run(
     size: HistorySize,
     options: &MeasureOptions,
 ) -> anyhow::Result<()> {
-    let store = History::make(built, size)?;
+    let store = store(built, size)?;
     let device = store.first("select max(_key) k from nexthink_device")?;
     let id = store.first("select max(_generation) k from nexthink_device_history")?;
+    ensure!(!device.contains('\''), "it would end the text in a query");
     let cases = QUESTIONS.into_iter().map(|(name, sql)| {
         let sql = sql.replace("{device}", &device).replace("{id}", &id);
         let store = &store;
@@ -103,53 +100,16 @@ pub(crate) fn run(
 }
 
 /// A store with many generations of one tenant.
-struct History {
-    program: PathBuf,
-    folder: PathBuf,
-}
-
-impl History {
-    fn make(built: &Built, size: HistorySize) -> anyhow::Result<Self> {
-        let HistorySize { generations, devices, packages_per_device } = size;
-        let name = format!("history-{generations}-{devices}-{packages_per_device}");
-        let store = Self { program: built.program()?, folder: built.folder().join(name) };
-        let complete = store.folder.join("complete");
-        if complete.exists() {
-            return Ok(store);
-        }
-        if store.folder.exists() {
-            fs::remove_dir_all(&store.folder)?;
-        }
-        fs::create_dir_all(&store.folder)?;
+fn store(built: &Built, size: HistorySize) -> anyhow::Result<Store> {
+    let HistorySize { generations, devices, packages_per_device } = size;
+    let name = format!("history-{generations}-{devices}-{packages_per_device}");
+    Store::kept(built, &name, |store| {
         let sizes = [
             ("--devices", devices),
             ("--users", devices / 3),
             ("--alerts", 0),
             ("--packages-per-device", packages_per_device),
         ];
-        let tenant = Tenant::start(store.command(), &sizes)?;
-        for _ in 0..generations {
-            measure_command(store.command().args(["run", "--quiet"]))?;
-        }
-        drop(tenant);
-        fs::write(&complete, "")?;
-        Ok(store)
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command.current_dir(&self.folder);
-        command
-    }
-
-    /// The one value `k` of an answer.
-    fn first(&self, sql: &str) -> anyhow::Result<String> {
-        let (_, printed) =
-            measure_command(self.command().args(["query", "--output", "json", sql]))?;
-        let rows: Vec<serde_json::Value> = serde_json::from_str(&printed)?;
-        let value = rows.first().and_then(|row| row["k"].as_str());
-        let value = value.context("the store is empty")?.to_owned();
-        ensure!(!value.contains('\''), "it would end the text in a query");
-        Ok(value)
-    }
+        store.publish(&sizes, generations)
+    })
 }

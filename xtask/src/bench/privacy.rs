@@ -1,16 +1,12 @@
 //! The cost of privacy: pseudonyms compared to a full run, and an erasure from a store of many
 //! entities, from the request to the certificate.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use anyhow::Context as _;
 
 use super::built::Built;
 use super::cost::{Case, in_turns, measure_command};
 use super::served::{Profile, Served};
-use super::tenant::Tenant;
+use super::store::Store;
 use super::{Files, MeasureOptions, table};
 
 /// Measures both.
@@ -38,8 +34,8 @@ pub(crate) fn run(
     table::print(&title, &measured, options.output);
     drop(served);
 
-    let store = Store::make(built, &program, entities)?;
-    let mut users = store.users(usize::from(options.runs))?.into_iter();
+    let store = store(built, entities)?;
+    let mut users = users(&store, usize::from(options.runs))?.into_iter();
     let erase = move || {
         let user = users.next().context("there are fewer users than runs")?;
         let arguments = ["privacy", "erase", "--reason", "benchmark", "--yes", "--user", &user];
@@ -52,50 +48,24 @@ pub(crate) fn run(
     Ok(())
 }
 
-/// A store with one generation, and the program beside it.
-struct Store {
-    program: PathBuf,
-    folder: PathBuf,
+/// A store with one generation of so many entities: half users, a third devices, the rest alerts.
+fn store(built: &Built, entities: u32) -> anyhow::Result<Store> {
+    let store = Store::new(built, "erase")?;
+    let (users, devices) = (entities / 2, entities / 3);
+    let sizes = [
+        ("--users", users),
+        ("--devices", devices),
+        ("--alerts", entities - users - devices),
+        ("--packages-per-device", 5),
+    ];
+    store.publish(&sizes, 1)?;
+    measure_command(store.command().args(["privacy", "key", "new"]))?;
+    Ok(store)
 }
 
-impl Store {
-    /// Runs the program once against a tenant with this many entities: half users, a third devices,
-    /// the rest alerts.
-    fn make(built: &Built, program: &Path, entities: u32) -> anyhow::Result<Self> {
-        let folder = built.folder().join("erase");
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        fs::create_dir_all(&folder)?;
-        let store = Self { program: program.to_owned(), folder };
-        let (users, devices) = (entities / 2, entities / 3);
-        let tenant = Tenant::start(
-            store.command(),
-            &[
-                ("--users", users),
-                ("--devices", devices),
-                ("--alerts", entities - users - devices),
-                ("--packages-per-device", 5),
-            ],
-        )?;
-        measure_command(store.command().args(["run", "--quiet"]))?;
-        drop(tenant);
-        measure_command(store.command().args(["privacy", "key", "new"]))?;
-        Ok(store)
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command.current_dir(&self.folder);
-        command
-    }
-
-    /// The identifiers of some users in the store.
-    fn users(&self, number: usize) -> anyhow::Result<Vec<String>> {
-        let sql = format!("select id from nexthink_user order by id limit {number}");
-        let (_, printed) =
-            measure_command(self.command().args(["query", "--output", "json", &sql]))?;
-        let rows: Vec<serde_json::Value> = serde_json::from_str(&printed)?;
-        Ok(rows.iter().filter_map(|row| row["id"].as_str().map(str::to_owned)).collect())
-    }
+/// Returns the identifiers of some users in a store.
+fn users(store: &Store, number: usize) -> anyhow::Result<Vec<String>> {
+    let sql = format!("select id from nexthink_user order by id limit {number}");
+    let rows = store.rows(&sql)?;
+    Ok(rows.iter().filter_map(|row| row["id"].as_str().map(str::to_owned)).collect())
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::built::Built;
 use super::cost::{Case, Cost, in_turns, measure_command, medians};
-use super::tenant::Tenant;
+use super::store::Store;
 use super::{MeasureOptions, Output, peers, table};
 
 /// The devices of the store whose query shows what starting costs.
@@ -38,27 +38,19 @@ pub(crate) fn run(
     size: QuerySize,
     options: &MeasureOptions,
 ) -> anyhow::Result<()> {
-    let program = built.program()?;
-    let store = Store::make(built, &program, size)?;
-    let small = QuerySize { devices: SMALL, packages_per_device: 5 };
-    let small = Store::make(built, &program, small)?;
-    let keys = store.keys()?;
-    let measured = in_turns(cases(&store, &small, &keys), options.runs, usize::MAX)?;
+    let large = store(built, size)?;
+    let small = store(built, QuerySize { devices: SMALL, packages_per_device: 5 })?;
+    let keys = Keys::of(&large)?;
+    let measured = in_turns(cases(&large, &small, &keys), options.runs, usize::MAX)?;
     let title = format!("{} edges, median of {}", keys.edges, options.runs);
     table::print(&title, &measured, options.output);
     match peers::python(&built.peers()?, &peers::PYTHON_PACKAGES) {
-        Ok(python) => compare(root, &python, &store, &keys, options),
+        Ok(python) => compare(root, &python, &large, &keys, options),
         Err(error) => {
             eprintln!("DuckDB is left out: {error:#}");
             Ok(())
         }
     }
-}
-
-/// A store with two generations that differ in a hundredth of the devices.
-struct Store {
-    program: PathBuf,
-    folder: PathBuf,
 }
 
 /// The subjects of the look-ups.
@@ -69,73 +61,46 @@ struct Keys {
     edges: u64,
 }
 
-impl Store {
-    fn make(built: &Built, program: &Path, size: QuerySize) -> anyhow::Result<Self> {
-        let QuerySize { devices, packages_per_device } = size;
-        let folder = built.folder().join(format!("query-{devices}-{packages_per_device}"));
-        let store = Self { program: program.to_owned(), folder };
-        let complete = store.folder.join("complete");
-        if complete.exists() {
-            return Ok(store);
-        }
-        if store.folder.exists() {
-            fs::remove_dir_all(&store.folder)?;
-        }
-        fs::create_dir_all(&store.folder)?;
-        for devices in [devices - devices / 100, devices] {
+impl Keys {
+    fn of(store: &Store) -> anyhow::Result<Self> {
+        let edges = "nexthink_device_installed_package";
+        let device = store.first("select max(_key) k from nexthink_device")?;
+        let package = store.first(&format!(
+            "select _toEntityKey k from {edges} group by 1 order by count(*) desc, 1 limit 1"
+        ))?;
+        let rows = store.rows(&format!("select count(*) n from {edges}"))?;
+        let edges = rows.first().and_then(|row| row["n"].as_u64()).context("no count")?;
+        Ok(Self { device, package, edges })
+    }
+}
+
+/// A store with two generations that differ in a hundredth of the devices.
+fn store(built: &Built, size: QuerySize) -> anyhow::Result<Store> {
+    let QuerySize { devices, packages_per_device } = size;
+    Store::kept(built, &format!("query-{devices}-{packages_per_device}"), |store| {
+        for present in [devices - devices / 100, devices] {
             let sizes = [
-                ("--devices", devices),
-                ("--users", size.devices / 3),
+                ("--devices", present),
+                ("--users", devices / 3),
                 // Those of a tenant with fewer devices would all be others.
                 ("--alerts", 0),
                 ("--packages-per-device", packages_per_device),
             ];
-            let tenant = Tenant::start(store.command(), &sizes)?;
-            measure_command(store.command().args(["run", "--quiet"]))?;
-            drop(tenant);
+            store.publish(&sizes, 1)?;
         }
-        fs::write(&complete, "")?;
-        Ok(store)
-    }
+        Ok(())
+    })
+}
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command.current_dir(&self.folder);
-        command
-    }
-
-    fn answer(&self, sql: &str) -> anyhow::Result<Vec<serde_json::Value>> {
-        let (_, printed) =
-            measure_command(self.command().args(["query", "--output", "json", sql]))?;
-        Ok(serde_json::from_str(&printed)?)
-    }
-
-    fn keys(&self) -> anyhow::Result<Keys> {
-        let text = |rows: Vec<serde_json::Value>| -> anyhow::Result<String> {
-            let key = rows.first().and_then(|row| row["k"].as_str());
-            Ok(key.context("the store is empty")?.to_owned())
-        };
-        let edges = "nexthink_device_installed_package";
-        let device = text(self.answer("select max(_key) k from nexthink_device")?)?;
-        let package = text(self.answer(&format!(
-            "select _toEntityKey k from {edges} group by 1 order by count(*) desc, 1 limit 1"
-        ))?)?;
-        let rows = self.answer(&format!("select count(*) n from {edges}"))?;
-        let edges = rows.first().and_then(|row| row["n"].as_u64()).context("no count")?;
-        Ok(Keys { device, package, edges })
-    }
-
-    /// The folder of the published generation.
-    fn generation(&self) -> anyhow::Result<PathBuf> {
-        let tenants = fs::read_dir(self.folder.join("simulated-store"))?;
-        for tenant in tenants.flatten() {
-            let current = tenant.path().join("CURRENT");
-            if let Ok(id) = fs::read_to_string(current) {
-                return Ok(tenant.path().join("generations").join(id.trim()));
-            }
+/// Returns the folder of the published generation.
+fn published(store: &Store) -> anyhow::Result<PathBuf> {
+    for tenant in fs::read_dir(store.folder().join("simulated-store"))?.flatten() {
+        let current = tenant.path().join("CURRENT");
+        if let Ok(id) = fs::read_to_string(current) {
+            return Ok(tenant.path().join("generations").join(id.trim()));
         }
-        bail!("nothing is published in {}", self.folder.display())
     }
+    bail!("nothing is published in {}", store.folder().display())
 }
 
 fn cases<'a>(large: &'a Store, small: &'a Store, keys: &'a Keys) -> Vec<Case<'a>> {
@@ -173,7 +138,7 @@ fn compare(
     keys: &Keys,
     options: &MeasureOptions,
 ) -> anyhow::Result<()> {
-    let generation = store.generation()?;
+    let generation = published(store)?;
     let script = root.join("xtask/peers/duckdb_queries.py");
     let mut compared = Vec::new();
     for (name, sql) in queries(root, keys)? {

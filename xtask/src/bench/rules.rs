@@ -2,15 +2,13 @@
 //! in one message, and the next one, which reads and writes them.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::built::Built;
 use super::cost::{Case, Cost, in_turns, measure_command};
-use super::tenant::Tenant;
+use super::store::Store;
 use super::{MeasureOptions, table};
 
 const RULE: &str = r#"
@@ -52,43 +50,31 @@ pub(crate) fn run(built: &Built, findings: u32, options: &MeasureOptions) -> any
 
 /// A store with one generation, and one rule.
 struct Place {
-    program: PathBuf,
-    folder: PathBuf,
+    store: Store,
     findings: u32,
 }
 
 impl Place {
     fn make(built: &Built, findings: u32) -> anyhow::Result<Self> {
-        let folder = built.folder().join("rules");
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        fs::create_dir_all(folder.join("rules"))?;
-        fs::write(folder.join("rules/many.toml"), RULE)?;
-        let place = Self { program: built.program()?, folder, findings };
+        let store = Store::new(built, "rules")?;
+        let rules = store.folder().join("rules");
+        fs::create_dir(&rules)?;
+        fs::write(rules.join("many.toml"), RULE)?;
         let sizes = [
             ("--devices", findings),
             ("--users", 10),
             ("--alerts", 0),
             ("--packages-per-device", 1),
         ];
-        let tenant = Tenant::start(place.command(), &sizes)?;
-        measure_command(place.command().args(["run", "--quiet"]))?;
-        drop(tenant);
-        fs::write(place.folder.join("notify.toml"), CHANNEL)?;
-        Ok(place)
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command.current_dir(&self.folder);
-        command
+        store.publish(&sizes, 1)?;
+        fs::write(store.folder().join("notify.toml"), CHANNEL)?;
+        Ok(Self { store, findings })
     }
 
     /// Opens all findings, and tells of them in one message.
     fn first(&self) -> anyhow::Result<Cost> {
-        let told = self.folder.join("told");
-        for path in [told.clone(), self.folder.join("simulated-store/demo/findings.json")] {
+        let told = self.store.folder().join("told");
+        for path in [told.clone(), self.store.folder().join("simulated-store/demo/findings.json")] {
             if path.exists() {
                 fs::remove_file(path)?;
             }
@@ -103,7 +89,7 @@ impl Place {
     /// Evaluates the rule, which opens this many findings.
     fn evaluate(&self, opens: u32) -> anyhow::Result<Cost> {
         let arguments = ["rules", "run", "--output", "json"];
-        let (cost, printed) = measure_command(self.command().args(arguments))?;
+        let (cost, printed) = measure_command(self.store.command().args(arguments))?;
         let report: Value = serde_json::from_str(&printed)?;
         let rule = &report["rules"][0];
         ensure!(rule["opened"] == opens && rule["open"] == self.findings, "it finds {rule}");
