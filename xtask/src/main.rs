@@ -8,6 +8,7 @@ mod ci;
 mod conformance;
 mod dist;
 mod docs;
+mod fuzz;
 mod mutants;
 mod new_step;
 #[path = "../../runner/src/steps.rs"]
@@ -61,6 +62,9 @@ enum Command {
     /// Change the code in small ways, and check that a test fails each time; needs cargo-mutants.
     #[command(after_help = "Example:\n  cargo xtask mutants outcome deletion --shard 0/8")]
     Mutants(mutants::MutantsArguments),
+    /// Look for bytes that make a reader fail, with libFuzzer; needs a C++ compiler.
+    #[command(after_help = "Example:\n  cargo xtask fuzz decoder status --seconds 3600")]
+    Fuzz(fuzz::FuzzArguments),
     /// Let programs of others judge ours; installs them in `target/conformance`.
     #[command(after_help = "Example:\n  cargo xtask conformance notify")]
     Conformance {
@@ -113,6 +117,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench { bench } => bench::run(&root, &bench),
         Command::Torture { torture } => torture::run(&root, &torture),
         Command::Mutants(arguments) => mutants::run(&root, &arguments),
+        Command::Fuzz(arguments) => fuzz::run(&root, &arguments),
         Command::Conformance { judge } => conformance::run(&root, judge),
         Command::Browser(arguments) => browser::run(&root, &arguments),
         Command::Dist(arguments) => dist::run(&root, &arguments),
