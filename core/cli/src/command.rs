@@ -50,7 +50,7 @@ Examples:
   nexthink-graph status
   nexthink-graph status --max-age 26h --output json
 
-It reads the store alone, so that it can be asked at any time, also while nothing runs.")]
+It only reads the store, so it works at any time, whether or not a run is going on.")]
     Status(StatusArguments),
     /// Look after the tenants of a fleet
     #[command(subcommand)]

@@ -41,7 +41,7 @@ Examples:
   nexthink-graph fleet status
   nexthink-graph fleet status --max-age 26h --output json
 
-It reads the stores alone, so that it can be asked at any time, also while nothing runs.")]
+It only reads the stores, so it works at any time, whether or not a run is going on.")]
     Status {
         /// End with exit code 11 if a tenant has published nothing within this time, such as 26h or 2d
         #[arg(long, value_name = "TIME")]

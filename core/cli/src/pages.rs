@@ -45,10 +45,27 @@ fn add_pages(command: &Command, pages: &mut Vec<ManPage>) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the completion script for a shell.
+/// Returns the completion script for a shell. It offers nothing that the help hides.
 pub fn completion_script(shell: Shell) -> String {
-    let (mut script, mut command) = (Vec::new(), command(""));
+    // The generators know nothing of hidden options and commands.
+    let (mut script, mut command) = (Vec::new(), without_hidden(&command("")));
     let name = command.get_name().to_owned();
     clap_complete::generate(shell, &mut command, name, &mut script);
     String::from_utf8_lossy(&script).into_owned()
+}
+
+/// Returns what a completion script is made from: the names, texts, arguments and commands that people can see.
+fn without_hidden(command: &Command) -> Command {
+    let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let below = command.get_subcommands().filter(|command| !command.is_hide_set());
+    let mut visible = Command::new(command.get_name().to_owned())
+        .args(arguments.cloned())
+        .subcommands(below.map(without_hidden));
+    if let Some(about) = command.get_about() {
+        visible = visible.about(about.clone());
+    }
+    if let Some(version) = command.get_version() {
+        visible = visible.version(version.to_owned());
+    }
+    visible
 }

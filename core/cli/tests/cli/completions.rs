@@ -22,3 +22,14 @@ fn every_shell_completes_every_command_and_its_options() {
         }
     }
 }
+
+#[test]
+fn no_shell_offers_what_the_help_hides() {
+    for shell in [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::PowerShell, Shell::Zsh] {
+        let script = completion_script(shell);
+        for hidden in ["worker", "if-due", "--json", " -l json", "web", "evaluate"] {
+            let offered = script.lines().find(|line| line.contains(hidden));
+            assert_eq!(offered, None, "{shell} offers {hidden}");
+        }
+    }
+}

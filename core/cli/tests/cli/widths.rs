@@ -45,6 +45,25 @@ fn the_width_changes_where_lines_break_and_nothing_else() {
 }
 
 #[test]
+fn a_paragraph_below_the_options_breaks_only_where_the_next_word_has_no_room() {
+    for Visible { words, command } in visible() {
+        for width in WIDTHS {
+            let help = rendered(&command, width, true);
+            let (_, below) = help.split_once("Global options:").unwrap_or_default();
+            for pair in below.lines().collect::<Vec<_>>().windows(2) {
+                let is_prose = |line: &str| !line.is_empty() && !line.starts_with(' ');
+                if !is_prose(pair[0]) || !is_prose(pair[1]) || pair[0].ends_with(':') {
+                    continue;
+                }
+                let next = pair[1].split(' ').next().unwrap_or_default();
+                let joined = format!("{} {next}", pair[0]);
+                assert!(joined.chars().count() > width, "`{words}` on {width} columns: {joined}");
+            }
+        }
+    }
+}
+
+#[test]
 fn three_helps_look_like_this_on_a_narrow_terminal() {
     for name in ["", "query", "privacy key"] {
         let all = visible();
