@@ -39,6 +39,7 @@ await byKeyboard(await open());
 await numbers(await open());
 await graphs(await open());
 await questions(await open());
+await phone(await open({ viewport: { width: 360, height: 780 } }));
 await whilePublishing(await open());
 await looks();
 await done();
@@ -237,6 +238,28 @@ async function whilePublishing(page) {
   check(top > 2000, "the table stays where it was scrolled to");
   await go(page, "diff");
   await axe(page, "diff of two generations");
+  await page.context().close();
+}
+
+/** On the screen of a phone, no number is broken into lines, nothing but a table is wider than the page, and the navigation shows where one is. */
+async function phone(page) {
+  for (const path of ["overview", "runs", `run/${run.id}`, "findings", "audit", "privacy", entity(device._key)]) {
+    await go(page, path);
+    const broken = await page.locator("main td.number").evaluateAll((cells) => cells.filter((cell) => {
+      const range = document.createRange();
+      range.selectNodeContents(cell);
+      const lines = [...range.getClientRects()];
+      return lines.some((line) => line.top > lines[0].bottom - 2);
+    }).map((cell) => cell.textContent));
+    check(broken.length === 0, `no number of ${path} is broken: ${broken.slice(0, 3).join(", ")}`);
+    const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    check(wider <= 0, `${path} is ${wider} pixels wider than the screen`);
+    const isShown = await page.locator("nav [aria-current]").evaluate((link) => {
+      const [own, row] = [link, link.closest("ul")].map((element) => element.getBoundingClientRect());
+      return own.left >= row.left - 1 && own.right <= row.right + 1;
+    });
+    check(isShown, `the navigation shows the page ${path}`);
+  }
   await page.context().close();
 }
 

@@ -15,6 +15,7 @@ export function Frame({ route, isOffline, published, onShow }) {
   useKeys(openHelp);
   const page = pageOf(route.page);
   const main = useRef(/** @type {HTMLElement | null} */ (null));
+  const nav = useRef(/** @type {HTMLElement | null} */ (null));
   const place = `${route.tenant}/${route.page}/${route.id}`;
   const firstPlace = useRef(place);
   useEffect(() => {
@@ -22,11 +23,12 @@ export function Frame({ route, isOffline, published, onShow }) {
     // A screen reader goes on at the new page, not where the old one ended.
     if (firstPlace.current !== place) main.current?.focus();
     firstPlace.current = place;
+    if (nav.current) showCurrent(nav.current);
   }, [place]);
   return html`<div class="frame">
     <a class="skip" href="#main">Skip to the page</a>
     <${Bar} onHelp=${openHelp} />
-    <nav class="nav" aria-label="Pages"><ul>${PAGES.map((known) => html`<li class=${known.gap ? "gap" : ""}>
+    <nav class="nav" aria-label="Pages"><ul ref=${nav}>${PAGES.map((known) => html`<li class=${known.gap ? "gap" : ""}>
       <a href=${href(route.tenant, known.page)} aria-current=${page?.nav === known.page ? "page" : undefined}>
         ${known.title}<kbd aria-hidden="true">g ${known.key}</kbd></a></li>`)}</ul></nav>
     <main class="page" id="main" tabindex="-1" ref=${main}>
@@ -38,6 +40,14 @@ export function Frame({ route, isOffline, published, onShow }) {
       <button type="button" class="button primary" onClick=${onShow}>Show it</button></div></div>`}
     ${isHelp && html`<${Help} onClose=${() => setHelp(false)} />`}
   </div>`;
+}
+
+/** Scrolls the navigation sideways, where it is a row, to the current page. @param {HTMLElement} list */
+function showCurrent(list) {
+  const current = list.querySelector("[aria-current]")?.getBoundingClientRect();
+  const row = list.getBoundingClientRect();
+  if (!current || (current.left >= row.left && current.right <= row.right)) return;
+  list.scrollLeft += current.left - row.left - (row.width - current.width) / 2;
 }
 
 /** The page of an address, or why it cannot be drawn. @param {{ page: any, route: any }} props */
