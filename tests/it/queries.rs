@@ -109,7 +109,7 @@ fn an_unknown_table_is_told_with_those_that_there_are() {
     assert_eq!((ended.exit, ended.stdout.as_str()), (Some(2), ""));
     insta::assert_snapshot!(
         ended.stderr,
-        @"\nerror: there is no table nexthink_devices, did you mean nexthink_device?; the tables are nexthink_account, nexthink_alert, nexthink_device, nexthink_package, nexthink_user, nexthink_account_has_device, nexthink_account_has_user, nexthink_device_has_alert, nexthink_device_installed_package, nexthink_user_has_alert, entities, relationships\n --> line 1, column 15\n  |\n1 | select * from nexthink_devices\n  |               ^^^^^^^^^^^^^^^^\n"
+        @"\nerror: there is no table nexthink_devices, did you mean nexthink_device?\n --> line 1, column 15\n  |\n1 | select * from nexthink_devices\n  |               ^^^^^^^^^^^^^^^^\n"
     );
 }
 

@@ -22,6 +22,7 @@ pub(crate) mod state {
     pub(crate) const NO_DATABASE: &str = "3D000";
     pub(crate) const WITHHELD: &str = "42501";
     pub(crate) const SYNTAX: &str = "42601";
+    pub(crate) const AMBIGUOUS_COLUMN: &str = "42702";
     pub(crate) const NO_COLUMN: &str = "42703";
     pub(crate) const NO_SETTING: &str = "42704";
     pub(crate) const NO_FUNCTION: &str = "42883";
@@ -95,9 +96,14 @@ fn of_query(error: &QueryError) -> &'static str {
         QueryError::ReadOnly { .. } => state::READ_ONLY,
         QueryError::UnknownTable { .. } => state::NO_TABLE,
         QueryError::UnknownColumn { .. } => state::NO_COLUMN,
+        QueryError::AmbiguousColumn { .. } => state::AMBIGUOUS_COLUMN,
         QueryError::Withheld { .. } => state::WITHHELD,
         QueryError::TooLong { .. } | QueryError::TooComplex { .. } => state::TOO_COMPLEX,
-        QueryError::Invalid { message } if message.contains("nvalid function") => {
+        QueryError::Invalid { message }
+            if ["nvalid function", "No function matches"]
+                .iter()
+                .any(|part| message.contains(part)) =>
+        {
             state::NO_FUNCTION
         }
         QueryError::Invalid { .. } => state::SYNTAX,
@@ -124,10 +130,16 @@ mod tests {
         };
         let unknown_function =
             QueryError::Invalid { message: "Invalid function 'now2'".to_owned() };
+        let mistyped = QueryError::Invalid {
+            message: "No function matches the given name and argument types 'sum(Utf8View)'. Add"
+                .to_owned(),
+        };
         let table = [
             (unknown_table, "42P01"),
             (QueryError::ReadOnly { statement: "DELETE".to_owned() }, "25006"),
             (unknown_function, "42883"),
+            (mistyped, "42883"),
+            (QueryError::AmbiguousColumn { name: "name".to_owned() }, "42702"),
             (QueryError::Invalid { message: "Expected: an expression".to_owned() }, "42601"),
             (QueryError::MemoryLimit { limit_bytes: 1 }, "53200"),
             (QueryError::TooLong { bytes: 9 }, "54001"),

@@ -10,6 +10,7 @@ use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 
 use crate::complexity::{MAX_BYTES, MAX_TERMS};
+use crate::wording::in_plain_words;
 
 /// The least similarity of two names, from 0 to 1, for one to be offered in place of the other.
 const SIMILAR: f64 = 0.6;
@@ -45,9 +46,11 @@ pub enum QueryError {
     },
     /// The query names a table that the generation does not have.
     #[error(
-        "there is no table {name}{}; the tables are {}",
-        suggestion.as_ref().map(|other| format!(", did you mean {other}?")).unwrap_or_default(),
-        tables.join(", ")
+        "there is no table {name}{}",
+        suggestion.as_ref().map_or_else(
+            || format!("; the tables are {}", tables.join(", ")),
+            |other| format!(", did you mean {other}?"),
+        )
     )]
     UnknownTable {
         /// The table as the query names it.
@@ -63,10 +66,11 @@ pub enum QueryError {
     /// The query names a column that its tables do not have.
     #[error(
         "there is no column {name}{}",
-        suggestion.as_ref().map_or_else(
-            || format!("; the columns are {}", columns.join(", ")),
-            |other| format!(", did you mean {other}?"),
-        )
+        match suggestion {
+            Some(other) => format!(", did you mean {other}?"),
+            None if columns.is_empty() => ": the query reads no table, add FROM".to_owned(),
+            None => format!("; the columns are {}", columns.join(", ")),
+        }
     )]
     UnknownColumn {
         /// The column as the query names it.
@@ -75,6 +79,14 @@ pub enum QueryError {
         suggestion: Option<String>,
         /// All names there are, as a query has to write them.
         columns: Vec<String>,
+    },
+    /// The query names a column that several of its tables have.
+    #[error(
+        "several tables have a column {name}: write the table or its alias before it, as in alias.{name}"
+    )]
+    AmbiguousColumn {
+        /// The column as the query names it.
+        name: String,
     },
     /// The query names a column that the session withholds.
     #[error("column {name} is withheld here: {remedy}")]
@@ -192,6 +204,9 @@ impl QueryError {
                 SchemaError::FieldNotFound { field, valid_fields } => {
                     Self::unknown_column(field, valid_fields)
                 }
+                SchemaError::AmbiguousReference { field } => {
+                    Self::AmbiguousColumn { name: as_written(field) }
+                }
                 other => Self::invalid(&other.to_string()),
             },
             DataFusionError::ResourcesExhausted(_) => Self::MemoryLimit { limit_bytes },
@@ -248,38 +263,6 @@ impl QueryError {
     }
 }
 
-/// Returns the engine's message in plain words, with the fix for the most frequent mistakes.
-fn in_plain_words(message: &str) -> String {
-    let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
-    // The caret under the query shows the place.
-    let message = message.split(" at Line: ").next().unwrap_or(message);
-    let ungrouped = || {
-        message
-            .split_once("column \"")?
-            .1
-            .split_once("\" must appear in the GROUP BY")
-            .map(|(name, _)| name)
-    };
-    if let Some(column) = ungrouped() {
-        return format!("{column} must be in GROUP BY, or within a function such as count or min");
-    }
-    if let Some((_, types)) = message.split_once("common argument type for comparison operation ") {
-        return format!(
-            "it compares values of different types, {types}; a time is compared with a time, such as now() - interval '7 days'"
-        );
-    }
-    let advice = ADVICE.iter().find(|(part, _)| message.contains(part));
-    advice.map_or_else(|| message.to_owned(), |(_, advice)| format!("{message}; {advice}"))
-}
-
-/// Parts of the engine's messages, and the fix for each.
-const ADVICE: [(&str, &str); 4] = [
-    ("Expected: an SQL statement", "begin with SELECT, or with FIND for J1QL"),
-    ("Expected: end of statement", "a word before it may be misspelt or missing"),
-    ("only supports a single SQL statement", "ask one at a time"),
-    ("No SQL statements were provided", "begin with SELECT, or with FIND for J1QL"),
-];
-
 /// A column as a query has to write it: quotes around a name that is more than one word.
 fn as_written(column: &Column) -> String {
     let is_word = column.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -292,9 +275,17 @@ fn as_written(column: &Column) -> String {
 
 /// The place of the name that is most like this one, if it is at all.
 pub(crate) fn most_similar(name: &str, others: &[String]) -> Option<usize> {
-    let name = name.to_lowercase();
-    let likeness = |other: &String| normalized_levenshtein(&name, &other.to_lowercase());
-    let likenesses = others.iter().map(likeness).enumerate();
+    let likenesses = others.iter().map(|other| likeness(name, other)).enumerate();
     let (best, likeness) = likenesses.max_by(|one, two| one.1.total_cmp(&two.1))?;
     (likeness >= SIMILAR).then_some(best)
+}
+
+/// Returns whether a name is enough like another to be offered in its place.
+pub(crate) fn is_similar(name: &str, other: &str) -> bool {
+    likeness(name, other) >= SIMILAR
+}
+
+/// The similarity of two names in any case, from 0 to 1.
+fn likeness(name: &str, other: &str) -> f64 {
+    normalized_levenshtein(&name.to_lowercase(), &other.to_lowercase())
 }

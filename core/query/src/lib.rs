@@ -27,6 +27,7 @@ mod stored;
 mod sums;
 mod tables;
 mod withheld;
+mod wording;
 
 pub use added::AddedTable;
 pub use added_schema::AddedFunction;

@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use crate::error::QueryError;
+use crate::wording::{mistyped_call, unknown_function};
 
 impl QueryError {
     /// Returns the message, the line of the SQL with a caret under the place, if the error has a place.
@@ -12,11 +13,11 @@ impl QueryError {
         let span = match self {
             Self::UnknownTable { name, .. }
             | Self::UnknownColumn { name, .. }
+            | Self::AmbiguousColumn { name }
             | Self::Withheld { name, .. } => find(sql, name)?,
-            Self::Invalid { message } => parser_place(sql, message).or_else(|| {
-                let (_, rest) = message.split_once("Invalid function '")?;
-                find(sql, rest.split('\'').next()?)
-            })?,
+            Self::Invalid { message } => {
+                parser_place(sql, message).or_else(|| function_place(sql, message))?
+            }
             _ => return None,
         };
         let mut error = J1qlError::new(span, self.to_string());
@@ -39,15 +40,23 @@ fn parser_place(sql: &str, message: &str) -> Option<Span> {
     Some(Span { start, end: start + length })
 }
 
+/// The place of the function that the message is about.
+fn function_place(sql: &str, message: &str) -> Option<Span> {
+    let call = || mistyped_call(message)?.split('(').next();
+    find(sql, unknown_function(message).or_else(call)?)
+}
+
 /// The first place where a name stands, with the name of its table if that stands before it.
 fn find(sql: &str, name: &str) -> Option<Span> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().ok()?;
     let parts: Vec<&str> = name.split('.').collect();
-    let found = place_of(sql, &tokens, &parts);
-    found.or_else(|| place_of(sql, &tokens, &parts[parts.len() - 1..]))
+    // A name without a table is rather one that stands without a table in the query.
+    let found = place_of(sql, &tokens, &parts, true);
+    found.or_else(|| place_of(sql, &tokens, &parts[parts.len() - 1..], false))
 }
 
-fn place_of(sql: &str, tokens: &[TokenWithSpan], parts: &[&str]) -> Option<Span> {
+/// The first place of a name's parts. With `is_whole`, no further part stands before them.
+fn place_of(sql: &str, tokens: &[TokenWithSpan], parts: &[&str], is_whole: bool) -> Option<Span> {
     let is_part = |token: &TokenWithSpan, part: &str| match &token.token {
         Token::Word(word) => word.value == part,
         Token::SingleQuotedString(text) => text == part,
@@ -55,8 +64,11 @@ fn place_of(sql: &str, tokens: &[TokenWithSpan], parts: &[&str]) -> Option<Span>
     };
     // Between two parts there is a dot.
     let width = parts.len() * 2 - 1;
-    let place = tokens.windows(width).find(|window| {
-        parts.iter().zip(window.iter().step_by(2)).all(|(part, token)| is_part(token, part))
+    let mut windows = tokens.windows(width).enumerate();
+    let (_, place) = windows.find(|(at, window)| {
+        let is_preceded = at.checked_sub(1).is_some_and(|at| tokens[at].token == Token::Period);
+        !(is_whole && is_preceded)
+            && parts.iter().zip(window.iter().step_by(2)).all(|(part, token)| is_part(token, part))
             && window.iter().skip(1).step_by(2).all(|token| token.token == Token::Period)
     })?;
     let start = offset(sql, place[0].span.start)?;

@@ -76,11 +76,13 @@ async fn an_unknown_table_is_answered_with_the_tables_there_are() -> Checked {
     let error = refusal(&session, "with x as (select 1) select * from x, nexthink_Devices").await?;
     assert_eq!(
         error.to_string(),
-        "there is no table nexthink_Devices, did you mean nexthink_device?; the tables are \
-         nexthink_device, nexthink_package, nexthink_device_installed_package, entities, relationships"
+        "there is no table nexthink_Devices, did you mean nexthink_device?"
     );
-    let error = refusal(&session, "select * from zzz").await?;
-    assert!(error.to_string().starts_with("there is no table zzz; the tables are "), "{error}");
+    assert_eq!(
+        refusal(&session, "select * from zzz").await?.to_string(),
+        "there is no table zzz; the tables are nexthink_device, nexthink_package, \
+         nexthink_device_installed_package, entities, relationships"
+    );
     Ok(())
 }
 
@@ -99,7 +101,25 @@ async fn frequent_mistakes_are_told_with_the_way_to_mend_them() -> Checked {
             "select name, count(*) from nexthink_device",
             "nexthink_device.name must be in GROUP BY, or within a function such as count or min",
         ),
-        ("select 1; select 2", "ask one at a time"),
+        ("select 1; select 2", "it has several statements; ask one at a time"),
+        ("select cont(*) from nexthink_device", "there is no function cont, did you mean count?"),
+        (
+            "select date_trunk('day', lastSeenOn) from nexthink_device",
+            "there is no function date_trunk, did you mean date_trunc?",
+        ),
+        (
+            "select sum(name) from nexthink_device",
+            "there is no sum(text): check the number and the types of its values; cast(x as double) makes a number of a \
+             text, cast(x as timestamp) a time",
+        ),
+        (
+            "select name + 1 from nexthink_device",
+            "it cannot calculate text + whole number; cast(x as double) makes a number of a text",
+        ),
+        (
+            "select displayName from nexthink_device d join nexthink_package p on d._key = p._key",
+            "several tables have a column displayName: write the table or its alias before it, as in alias.displayName",
+        ),
     ];
     for (sql, expected) in table {
         let told = refusal(&session, sql).await?.to_string();
@@ -130,6 +150,7 @@ async fn an_unknown_column_is_answered_with_one_like_it_or_with_the_columns_ther
             "select zzz from (select 1 as \"a b\")",
             "there is no column zzz; the columns are \"a b\"",
         ),
+        ("select zzz", "there is no column zzz: the query reads no table, add FROM"),
     ];
     for (sql, expected) in table {
         assert_eq!(refusal(&session, sql).await?.to_string(), expected);
@@ -145,9 +166,9 @@ async fn an_invalid_query_is_answered_with_what_is_wrong() -> Checked {
             "selec 1",
             "Expected: an SQL statement, found: selec; begin with SELECT, or with FIND for J1QL",
         ),
-        ("select 1; select 2", "only supports a single SQL statement"),
-        ("", "No SQL statements were provided"),
-        ("select nosuch(1)", "Invalid function 'nosuch'"),
+        ("select 1; select 2", "it has several statements"),
+        ("", "it is empty"),
+        ("select nosuch(1)", "there is no function nosuch"),
     ];
     for (sql, expected) in table {
         let text = refusal(&session, sql).await?.to_string();
@@ -328,7 +349,12 @@ async fn errors_in_sql_have_a_caret_under_the_place() -> Checked {
         ("select 1 from «nexthink_devise»", "there is no table nexthink_devise"),
         ("select d.name,\n  «d.nam»\nfrom nexthink_device d", "there is no column d.nam"),
         ("select 'ö', «displayname» from nexthink_package", "there is no column displayname"),
-        ("select «nosuch»(1)", "Invalid function 'nosuch'"),
+        ("select «nosuch»(1)", "there is no function nosuch"),
+        ("select «sum»(name) from nexthink_device", "there is no sum(text)"),
+        (
+            "select d._key, «_key» from nexthink_device d join nexthink_package p on d._key = p._key",
+            "several tables have a column _key",
+        ),
         ("«selec» 1", "Expected: an SQL statement"),
         ("select * from «'/etc/passwd'»", "there is no table /etc/passwd"),
     ];
