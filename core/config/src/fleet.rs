@@ -98,13 +98,18 @@ impl Fleet {
         Ok(names)
     }
 
+    /// Returns the path of a tenant's file.
+    pub(crate) fn file_of(&self, name: &str) -> PathBuf {
+        self.tenants.join(format!("{name}.{EXTENSION}"))
+    }
+
     /// Reads the file of one tenant.
     ///
     /// # Errors
     ///
     /// There is none of this name; its name or its owner is not allowed; all mistakes in it at once.
     pub fn load_tenant(&self, name: &str) -> Loaded {
-        let file = self.tenants.join(format!("{name}.{EXTENSION}"));
+        let file = self.file_of(name);
         check_name(name)?;
         if !file.exists() {
             let known = self.names()?.join(", ");
@@ -187,10 +192,15 @@ impl Fleet {
     }
 }
 
-fn check_name(name: &str) -> Result<(), Failure> {
+/// Returns true for a name that a tenant of a fleet may have.
+pub(crate) fn is_tenant_name(name: &str) -> bool {
     let is_plain =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain) {
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain)
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    if is_tenant_name(name) {
         return Ok(());
     }
     Err(Failure::configuration(format!(

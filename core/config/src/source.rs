@@ -9,7 +9,7 @@ use core_settings::{DEFAULT_FILE, Problem, VARIABLE_PREFIX, is_fleet};
 
 use crate::config::Config;
 use crate::environment::Environment;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, is_tenant_name};
 use crate::paths::Paths;
 
 /// The byte order mark of UTF-8 text.
@@ -62,6 +62,18 @@ impl Source {
         match self {
             Self::File(path) | Self::Tenant(path, _) => path.display().to_string(),
             Self::Environment => format!("variables {VARIABLE_PREFIX}…"),
+        }
+    }
+
+    /// The name of the file that has a tenant's own settings: in a fleet, that of the chosen tenant.
+    pub fn settings_name(&self, environment: Environment) -> String {
+        match self {
+            Self::Tenant(path, chosen) => match Fleet::load(path, environment) {
+                Ok(Some(fleet)) => fleet.file_of(&chosen.name).display().to_string(),
+                // A file that cannot be read is what loading it complains about.
+                _ => self.name(),
+            },
+            Self::File(_) | Self::Environment => self.name(),
         }
     }
 
@@ -190,9 +202,9 @@ fn not_chosen(fleet: &Fleet, path: &Path) -> Failure {
         Ok(names) => names,
         Err(failure) => return failure,
     };
-    let known = match names.as_slice() {
-        [] => "it has none yet".to_owned(),
-        [name, ..] => format!("such as `--tenant {name}`"),
+    let known = match names.iter().find(|name| is_tenant_name(name)) {
+        None => "it has none yet".to_owned(),
+        Some(name) => format!("such as `--tenant {name}`"),
     };
     Failure::configuration(format!(
         "{} configures a fleet of {}: name the tenant with --tenant ({known})",

@@ -129,7 +129,12 @@ impl Tenants {
             all.retain(|name, _| self.shard.is_none_or(|shard| shard.has(name)));
             return Ok(all);
         }
-        let loaded = Config::load(&self.source, self.environment);
+        let mut loaded = Config::load(&self.source, self.environment);
+        if self.is_fleet && matches!(self.source, Source::File(_)) {
+            // With a mistake in its syntax, the file of a fleet looks like that of one tenant.
+            loaded = Ok(loaded?);
+            (self.is_fleet, self.parallel_runs) = (false, 1);
+        }
         let name = if let Ok(config) = &loaded {
             config.tenant.as_str().to_owned()
         } else {
@@ -288,6 +293,26 @@ mod tests {
         let broken = read(&mut unknown);
         assert_eq!((broken.broken.len(), broken.valid.len()), (1, 0));
         assert!(broken.broken[0].name.contains("alone.toml"), "{}", broken.broken[0].name);
+    }
+
+    #[test]
+    fn a_fleet_whose_file_cannot_be_read_as_toml_is_an_error_and_everything_stays() {
+        let world = World::fleet(&["acme", "zeta"]);
+        let mut tenants = tenants(&world, None, None);
+        read(&mut tenants);
+        for text in ["[fleet\n", "", "[fleet]\ntenants = \"tenants.d\n"] {
+            world.write("fleet.toml", text);
+            let failure = tenants.read().err().expect("the file has a mistake");
+            assert!(format!("{:#}", failure.error).contains("fleet.toml"), "{text}");
+            assert_eq!(tenants.names().collect::<Vec<_>>(), ["acme", "zeta"], "{text}");
+            assert!(tenants.is_fleet() && tenants.parallel_runs() == 2, "{text}");
+        }
+        // It may become the file of one tenant.
+        world.write_tenant("acme", "");
+        let text = std::fs::read_to_string(world.path("tenants.d/acme.toml")).expect("it is ours");
+        world.write("fleet.toml", &text);
+        assert_eq!(read(&mut tenants).removed, ["zeta"]);
+        assert!(!tenants.is_fleet());
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub(super) async fn check(
     };
     let checks = match config::load(&source) {
         Ok(config) => {
-            let mut checks = Checks(vec![Check::ok("configuration", source.name())]);
+            let file = source.settings_name(config::ENVIRONMENT);
+            let mut checks = Checks(vec![Check::ok("configuration", file)]);
             if let Some(bucket) = &config.bucket {
                 let reached = || Check::ok("bucket", &bucket.address);
                 let failed = unopened.map(|failure| Check::failed_with("bucket", &failure));

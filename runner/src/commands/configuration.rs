@@ -24,7 +24,7 @@ pub(super) fn dispatch(global: &Global, command: &ConfigCommand) -> Result<Exit,
 /// Prints the settings that hold, in the order of the reference.
 fn show(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     let source = configured_source(global)?;
-    let file = source.name();
+    let file = source.settings_name(config::ENVIRONMENT);
     let settings = config::load(&source)?.effective;
     let place = |setting: &Effective| setting.place.in_file(&file);
     let objects = settings.iter().map(|setting| {

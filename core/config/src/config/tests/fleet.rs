@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::fleet::Fleet;
+use crate::source::{ChosenTenant, Source};
 
 const TENANT: &str = "[nexthink]\ntenant = \"acme\"\nregion = \"eu\"\nclient_id = \"i\"\n\
                       client_secret = { file = \"s\" }\n";
@@ -72,4 +73,18 @@ fn the_fleet_on_its_page_is_valid() {
         assert_ne!(config.schedule.timetable, core_fleet::Timetable::Disabled);
         assert_eq!(config.queries.len(), 2);
     }
+}
+
+#[test]
+fn the_settings_of_a_chosen_tenant_are_in_its_own_file_and_the_example_of_a_name_is_allowed() {
+    let text = "[fleet]\ntenants = \"tenants.d\"\n";
+    let (folder, file) = folder(text, &[("A b.toml", TENANT), ("acme.toml", TENANT)]);
+    let chosen = ChosenTenant { name: "acme".to_owned(), may_differ: false };
+    let source = Source::Tenant(file.clone(), chosen);
+    let own = folder.path().join("tenants.d/acme.toml").display().to_string();
+    assert_eq!(source.settings_name(empty_environment()), own);
+    let all = Source::File(file.clone());
+    assert_eq!(all.settings_name(empty_environment()), file.display().to_string());
+    let failure = Config::load(&all, empty_environment()).err().expect("no tenant is chosen");
+    assert!(failure.error.to_string().ends_with("(such as `--tenant acme`)"), "{}", failure.error);
 }
