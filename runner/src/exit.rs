@@ -128,24 +128,6 @@ pub(crate) const EXIT_CODE_TABLE: ExitCodes = ExitCodes {
     of_process: |code| code.and_then(Exit::from_code).unwrap_or(Exit::Internal) as u8,
 };
 
-/// The exit codes for people, printed by `--help`.
-pub(crate) const EXIT_CODES: &str = "\
-Exit codes:
-  0    complete
-  1    internal error
-  2    wrong usage or configuration
-  3    credentials refused
-  4    Nexthink cannot be reached, try later
-  5    data refused, or what is stored is damaged or has an unfinished erasure
-  6    a destination failed; what was published is safe
-  7    published, but partial
-  8    a finding has the severity of --fail-on or a higher one
-  9    another run or delivery holds the lock
-  10   the generations differ (diff --exit-code)
-  11   nothing was published within --max-age (status)
-  75   deferred: Nexthink's quota, or another job at the destination
-  130  stopped by Ctrl-C (143: by a termination signal)";
-
 /// The failure of a command: an exit code, and an error whose chain says what, why and what to do.
 #[derive(Debug)]
 pub(crate) struct Failure {

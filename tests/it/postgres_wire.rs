@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use core_simulator::TenantSpec;
 use tokio::runtime::Runtime;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, NoTls, Row, SimpleQueryMessage};
 
 use crate::kit::{Running, Scene, until};
@@ -202,4 +203,30 @@ fn a_transaction_reads_one_generation_and_the_next_one_the_newest() {
     assert_eq!(count(), Ok(33));
     let both = "select count(*) from nexthink_device; select count(*) from nexthink_device_history";
     assert_eq!(run(both), ["33", "63"]);
+}
+
+#[test]
+fn a_token_is_accepted_once_it_is_made_and_refused_once_it_is_removed() {
+    let scene = scene();
+    let server = Server::start(&scene, &[]);
+    let kept = server.analyst();
+    let made = scene.program(&["serve", "token", "new", "--name", "later", "--role", "analyst"]);
+    let later = made.stdout.trim().to_owned();
+    let client = until(PATIENCE, || server.connect(&later).ok()).expect("it is accepted in time");
+    assert_eq!(server.texts(&client, "select 1").expect("it can be asked"), ["1"]);
+
+    let listed = scene.program(&["serve", "token", "list", "--output", "csv"]);
+    assert_eq!(listed.stdout, "name,role\r\nanalyst,analyst\r\nviewer,viewer\r\nlater,analyst\r\n");
+    let removed = scene.program(&["serve", "token", "remove", "later"]);
+    assert_eq!(removed.exit, Some(0), "{}", removed.stderr);
+    let ended = until(PATIENCE, || server.texts(&client, "select 1").err());
+    let ended = ended.expect("the session ends in time");
+    assert!(ended.is_closed() || ended.code().map(SqlState::code) == Some("28P01"), "{ended}");
+    let refused = server.connect(&later).expect_err("it is refused");
+    assert_eq!(refused.code().map(SqlState::code), Some("28P01"));
+    assert_eq!(server.texts(&kept, "select 1").expect("another token's session goes on"), ["1"]);
+
+    let unknown = scene.program(&["serve", "token", "remove", "later"]);
+    assert_eq!(unknown.exit, Some(2));
+    assert!(unknown.stderr.contains("there is no token later in "), "{}", unknown.stderr);
 }

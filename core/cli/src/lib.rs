@@ -8,6 +8,7 @@ mod command;
 mod config;
 mod destinations;
 mod diff;
+mod exit_codes;
 mod fleet;
 mod format;
 mod graph;
@@ -39,6 +40,7 @@ pub use self::destinations::{
     HtmlArguments, PurgeArguments, SyncArguments, TableFormat,
 };
 pub use self::diff::{DiffArguments, DiffDetail, DiffFormat};
+pub use self::exit_codes::EXIT_CODES;
 pub use self::fleet::{FleetCommand, ScheduleArguments, StatusArguments};
 pub use self::format::{DocsFormat, LogFormat, Output, Page, PlanFormat, ReportFormat, RowFormat};
 pub use self::graph::{

@@ -1,12 +1,12 @@
 //! The arguments of `serve`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 use ipnet::IpNet;
 
-use crate::Timeout;
+use crate::{Output, Timeout};
 
 /// The arguments of `serve`.
 #[derive(Debug, Clone, Args)]
@@ -102,7 +102,7 @@ Examples:
   nexthink-graph serve token new --name helpdesk --role viewer
   nexthink-graph serve token new --name dashboard --role analyst
 
-The program keeps only a hash of the token. Start a running server again so that it accepts the token.")]
+The program keeps only a hash of the token. A running server accepts the token within seconds.")]
     New {
         /// Name the user or script, for the ledger
         #[arg(long)]
@@ -114,6 +114,38 @@ The program keeps only a hash of the token. Start a running server again so that
         #[arg(long, value_name = "FILE")]
         tokens: Option<PathBuf>,
     },
+    /// List the tokens by name
+    #[command(after_help = "Example:\n  nexthink-graph serve token list --output json")]
+    List {
+        /// Read this file [default: nexthink-graph-tokens.json beside the configuration]
+        #[arg(long, value_name = "FILE")]
+        tokens: Option<PathBuf>,
+        /// The form of the rows.
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Withdraw a token for good
+    #[command(after_help = "\
+Example:
+  nexthink-graph serve token remove helpdesk
+
+A running server refuses the token within seconds, and ends its sessions.")]
+    Remove {
+        /// Withdraw the token with this name
+        name: String,
+        /// Remove the hash from this file [default: nexthink-graph-tokens.json beside the configuration]
+        #[arg(long, value_name = "FILE")]
+        tokens: Option<PathBuf>,
+    },
+}
+
+impl TokenCommand {
+    /// The file of tokens that the command line names.
+    pub fn file(&self) -> Option<&Path> {
+        let (Self::New { tokens, .. } | Self::List { tokens, .. } | Self::Remove { tokens, .. }) =
+            self;
+        tokens.as_deref()
+    }
 }
 
 /// The rights of the user of a token.

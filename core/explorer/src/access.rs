@@ -8,8 +8,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use axum::http::{HeaderMap, header};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::host::Host;
+use crate::tokens::Tokens;
 
 /// The lifetime of a session. Milliseconds.
 const SESSION_MS: u64 = 12 * 60 * 60 * 1000;
@@ -28,6 +30,16 @@ pub enum Role {
     Viewer,
     /// Everything.
     Analyst,
+}
+
+impl Role {
+    /// Its name, as in the file of tokens and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Analyst => "analyst",
+        }
+    }
 }
 
 /// A token that was given to a person or a script. The token itself is kept nowhere.
@@ -57,6 +69,11 @@ impl AccessToken {
         Ok((token, Self { name: name.to_owned(), role, hash }))
     }
 
+    /// Returns the token as an object for people and programs, without its hash.
+    pub fn without_hash(&self) -> Value {
+        json!({ "name": self.name, "role": self.role })
+    }
+
     /// Returns the token of a text; none if no such one was given out.
     pub fn find<'a>(tokens: &'a [Self], text: &str) -> Option<&'a Self> {
         let hash = hash(text);
@@ -73,6 +90,12 @@ pub(crate) struct User {
     pub(crate) is_first: bool,
 }
 
+impl User {
+    fn of_token(token: &AccessToken) -> Self {
+        Self { name: token.name.clone(), role: token.role, is_first: false }
+    }
+}
+
 /// A header that a reverse proxy sets to the name of the user that it has authenticated.
 #[derive(Debug, Clone)]
 pub struct ProxyUsers {
@@ -84,6 +107,8 @@ pub struct ProxyUsers {
 
 struct Session {
     user: User,
+    /// The token that it began with; none for the printed address.
+    token: Option<AccessToken>,
     ends_ms: u64,
 }
 
@@ -91,7 +116,7 @@ struct Session {
 pub(crate) struct Access {
     cookie: String,
     is_secure: bool,
-    tokens: Vec<AccessToken>,
+    tokens: Tokens,
     proxy_users: Option<ProxyUsers>,
     state: Mutex<State>,
 }
@@ -108,7 +133,7 @@ impl Access {
     pub(crate) fn new(
         port: u16,
         is_secure: bool,
-        tokens: Vec<AccessToken>,
+        tokens: Tokens,
         proxy_users: Option<ProxyUsers>,
     ) -> Self {
         let cookie = format!("nexthink-graph-{port}");
@@ -126,16 +151,22 @@ impl Access {
     /// token.
     pub(crate) fn exchange(&self, token: &str, host: &dyn Host) -> io::Result<Option<String>> {
         let hashed = hash(token);
-        let user = {
+        let is_first = {
             let mut state = self.state();
-            if state.first_token.as_ref() == Some(&hashed) {
+            let is_first = state.first_token.as_ref() == Some(&hashed);
+            if is_first {
                 state.first_token = None;
-                Some(User { name: "browser".to_owned(), role: Role::Analyst, is_first: true })
-            } else {
-                self.user_of_token(token)
             }
+            is_first
         };
-        let Some(user) = user else { return Ok(None) };
+        let token = if is_first { None } else { self.tokens.find(token) };
+        let user = match &token {
+            Some(token) => User::of_token(token),
+            None if is_first => {
+                User { name: "browser".to_owned(), role: Role::Analyst, is_first: true }
+            }
+            None => return Ok(None),
+        };
         let session = random_text(|buffer| host.fill_random(buffer))?;
         let now_ms = host.now_ms();
         let mut state = self.state();
@@ -147,7 +178,7 @@ impl Access {
             }
         }
         let ends_ms = now_ms.saturating_add(SESSION_MS);
-        state.sessions.insert(hash(&session), Session { user, ends_ms });
+        state.sessions.insert(hash(&session), Session { user, token, ends_ms });
         let secure = if self.is_secure { "; Secure" } else { "" };
         let seconds = SESSION_MS / 1000;
         Ok(Some(format!(
@@ -161,23 +192,22 @@ impl Access {
         if let Some(session) = self.cookie_of(headers) {
             let state = self.state();
             let session = state.sessions.get(&hash(session));
-            if let Some(session) = session.filter(|session| session.ends_ms > now_ms) {
+            let is_accepted = |session: &&Session| {
+                let token = session.token.as_ref();
+                session.ends_ms > now_ms && token.is_none_or(|token| self.tokens.has(token))
+            };
+            if let Some(session) = session.filter(is_accepted) {
                 return Some(session.user.clone());
             }
         }
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(token) = text("authorization").and_then(|value| value.strip_prefix("Bearer ")) {
-            return self.user_of_token(token.trim());
+            return self.tokens.find(token.trim()).map(|token| User::of_token(&token));
         }
         let proxy = self.proxy_users.as_ref()?;
         let name = text(&proxy.header).map(str::trim).filter(|name| !name.is_empty())?;
         let name = name.chars().take(100).collect();
         Some(User { name, role: proxy.role, is_first: false })
-    }
-
-    fn user_of_token(&self, text: &str) -> Option<User> {
-        let token = AccessToken::find(&self.tokens, text)?;
-        Some(User { name: token.name.clone(), role: token.role, is_first: false })
     }
 
     fn cookie_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {

@@ -15,6 +15,7 @@ mod shell;
 mod snapshot;
 mod tls;
 mod token_file;
+mod tokens;
 mod worker;
 
 use std::io;
@@ -41,6 +42,7 @@ use self::sessions::Sessions;
 pub use self::snapshot::{AnswerColumn, AnsweredQuestion, QueryAnswer, SNAPSHOT_MARK, snapshot};
 pub use self::tls::{Tls, TlsError};
 pub use self::token_file::{TokenFile, TokenFileError};
+pub use self::tokens::Tokens;
 pub use self::worker::{AnswerFormat, AnswerHead, Asked, WorkerRequest};
 
 /// The settings of the server.
@@ -52,8 +54,8 @@ pub struct Settings {
     pub port: u16,
     /// True if browsers reach it over TLS only.
     pub is_secure: bool,
-    /// The tokens that were given out.
-    pub tokens: Vec<AccessToken>,
+    /// The tokens that are accepted.
+    pub tokens: Tokens,
     /// The header by which a reverse proxy names users; none if there is no proxy.
     pub proxy_users: Option<ProxyUsers>,
     /// The time that a query may take.

@@ -1,16 +1,25 @@
 //! The file with the hashes of the tokens that were given out.
 
+use std::convert::Infallible;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use core_files::{FileLock, ensure_private};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{AccessToken, Role};
+use crate::tokens::Tokens;
 
 /// The largest file: thousands of tokens. Bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
+
+/// The name of the file beside the configuration.
+const NAME: &str = "nexthink-graph-tokens.json";
+
+/// The time between two looks of a server at the file.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The longest name of a token.
 const MAX_NAME: usize = 60;
@@ -29,12 +38,22 @@ pub enum TokenFileError {
     Name,
     /// Another token has the name.
     #[error(
-        "there is a token {name} in {} already: remove its entry there, or choose another name",
+        "there is a token {name} in {} already: `serve token remove {name}` withdraws it, or choose another name",
         path.display()
     )]
     Taken {
         /// The name.
         name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// No token has the name.
+    #[error("there is no token {name} in {}: {}", path.display(), known_names(known))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names of the tokens that there are.
+        known: Vec<String>,
         /// The file.
         path: PathBuf,
     },
@@ -54,6 +73,11 @@ impl TokenFile {
     /// The file at a path. It need not be there.
     pub fn new(path: PathBuf) -> Self {
         Self { path }
+    }
+
+    /// The file beside the configuration, which is in a folder.
+    pub fn beside(folder: &Path) -> Self {
+        Self::new(folder.join(NAME))
     }
 
     /// Returns its path.
@@ -98,11 +122,7 @@ impl TokenFile {
         if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(is_plain) {
             return Err(TokenFileError::Name);
         }
-        let shown = self.path.display();
-        let mut lock = self.path.clone().into_os_string();
-        lock.push(".lock");
-        let _lock = FileLock::acquire(Path::new(&lock))
-            .with_context(|| format!("cannot change {shown}"))?;
+        let _lock = self.lock()?;
         let mut tokens = self.read()?;
         if tokens.iter().any(|token| token.name == name) {
             return Err(TokenFileError::Taken { name: name.to_owned(), path: self.path.clone() });
@@ -110,11 +130,65 @@ impl TokenFile {
         let (text, token) =
             AccessToken::new(name, role, fill_random).map_err(anyhow::Error::new)?;
         tokens.push(token);
-        let bytes = serde_json::to_vec_pretty(&Content { tokens }).map_err(anyhow::Error::new)?;
-        core_files::replace_file(&self.path, &bytes)
-            .with_context(|| format!("cannot write {shown}"))?;
+        self.write(tokens)?;
         Ok(text)
     }
+
+    /// Removes the token of a name.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenFileError`].
+    pub fn remove(&self, name: &str) -> Result<(), TokenFileError> {
+        let _lock = self.lock()?;
+        let mut tokens = self.read()?;
+        let Some(place) = tokens.iter().position(|token| token.name == name) else {
+            let known = tokens.into_iter().map(|token| token.name).collect();
+            let (name, path) = (name.to_owned(), self.path.clone());
+            return Err(TokenFileError::Unknown { name, known, path });
+        };
+        tokens.remove(place);
+        Ok(self.write(tokens)?)
+    }
+
+    /// Keeps tokens equal to those of the file, until it is dropped. If the file cannot be read, the tokens stay as they
+    /// were and `tell` gets the reason once.
+    pub async fn follow(&self, tokens: &Tokens, tell: impl Fn(&str)) -> Infallible {
+        let mut told = None;
+        loop {
+            tokio::time::sleep(FOLLOW_INTERVAL).await;
+            match self.read() {
+                Ok(found) => {
+                    tokens.replace(found);
+                    told = None;
+                }
+                Err(error) => {
+                    let problem = format!("{error:#}; until then, the tokens stay as they were");
+                    if told.as_ref() != Some(&problem) {
+                        tell(&problem);
+                    }
+                    told = Some(problem);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> anyhow::Result<FileLock> {
+        let mut lock = self.path.clone().into_os_string();
+        lock.push(".lock");
+        FileLock::acquire(Path::new(&lock))
+            .with_context(|| format!("cannot change {}", self.path.display()))
+    }
+
+    fn write(&self, tokens: Vec<AccessToken>) -> anyhow::Result<()> {
+        let bytes = serde_json::to_vec_pretty(&Content { tokens })?;
+        core_files::replace_file(&self.path, &bytes)
+            .with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+fn known_names(known: &[String]) -> String {
+    if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) }
 }
 
 #[cfg(test)]
@@ -158,6 +232,45 @@ mod tests {
         assert!(taken.to_string().starts_with("there is a token helpdesk in "), "{taken}");
         assert_eq!(file.read().expect("it was written").len(), 1);
         file.add(&"a".repeat(MAX_NAME), Role::Viewer, RANDOM).expect("it is not too long");
+    }
+
+    #[test]
+    fn a_token_that_is_removed_leaves_the_others() {
+        let (_folder, file) = file();
+        for name in ["a", "b", "c"] {
+            file.add(name, Role::Viewer, RANDOM).expect("the name is free");
+        }
+        file.remove("b").expect("it is there");
+        let names: Vec<_> =
+            file.read().expect("it was written").into_iter().map(|token| token.name).collect();
+        assert_eq!(names, ["a", "c"]);
+        let unknown = file.remove("b").expect_err("it is gone").to_string();
+        assert!(
+            unknown.starts_with("there is no token b in ") && unknown.ends_with(": it has a, c")
+        );
+        file.add("b", Role::Analyst, RANDOM).expect("the name is free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_follows_the_file_and_keeps_its_tokens_while_it_cannot_be_read() {
+        let (_folder, file) = file();
+        let first = file.add("a", Role::Viewer, RANDOM).expect("the name is free");
+        let tokens = Tokens::new(file.read().expect("it was written"));
+        let told = std::sync::Mutex::new(Vec::new());
+        let follow = async || {
+            let tell = |text: &str| told.lock().expect("one thread").push(text.to_owned());
+            let _ = tokio::time::timeout(FOLLOW_INTERVAL * 3, file.follow(&tokens, tell)).await;
+        };
+        core_files::replace_file(file.path(), b"{").expect("it is ours");
+        follow().await;
+        assert!(tokens.find(&first).is_some(), "it stays");
+        let texts = std::mem::take(&mut *told.lock().expect("one thread"));
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].ends_with("; until then, the tokens stay as they were"), "{texts:?}");
+        core_files::replace_file(file.path(), b"{\"tokens\":[]}").expect("it is ours");
+        follow().await;
+        assert!(tokens.find(&first).is_none() && tokens.is_empty());
+        assert!(told.lock().expect("one thread").is_empty());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use core_explorer::AccessToken;
+
 use crate::backend;
 use crate::connection::{Connection, End};
 use crate::error::{WireError, state};
@@ -55,7 +57,9 @@ pub(crate) async fn login(wire: &Arc<Wire>, connection: Connection) -> Option<Se
             First::Startup { parameters, is_newer } => {
                 let starting = Starting { wire, is_encrypted, parameters, is_newer };
                 return match starting.start(&mut connection).await {
-                    Ok((hello, settings)) => open(wire, connection, hello, settings).await,
+                    Ok((token, hello, settings)) => {
+                        open(wire, connection, token, hello, settings).await
+                    }
                     Err(end) => {
                         connection.end(end).await;
                         None
@@ -76,7 +80,10 @@ struct Starting<'a> {
 
 impl Starting<'_> {
     /// Checks the password and the parameters.
-    async fn start(self, connection: &mut Connection) -> Result<(Hello, Settings), End> {
+    async fn start(
+        self,
+        connection: &mut Connection,
+    ) -> Result<(AccessToken, Hello, Settings), End> {
         let fatal = |code, message: String| End::Fatal(WireError::new(code, message));
         if self.wire.settings.tls.is_some() && !self.is_encrypted {
             let message =
@@ -93,17 +100,15 @@ impl Starting<'_> {
         let Message::Password(password) = connection.message().await? else {
             return Err(fatal(state::PROTOCOL, "the client has sent no password".to_owned()));
         };
-        let token = core_explorer::AccessToken::find(&self.wire.settings.tokens, password.trim());
-        let token = token.ok_or_else(|| {
-            let message = "the password is no token: `serve token new` makes one, which a server accepts once it is \
-                           started again";
+        let token = self.wire.settings.tokens.find(password.trim()).ok_or_else(|| {
+            let message = "the password is no token: `serve token new` makes one";
             fatal(state::PASSWORD, message.to_owned())
         })?;
         let databases = self.wire.tenants().await.map_err(End::Fatal)?;
         let tenant = self.database(&databases)?;
         let settings = self.settings(&token.name).map_err(End::Fatal)?;
         let (user, role) = (token.name.clone(), token.role);
-        Ok((Hello { tenant, databases, user, role }, settings))
+        Ok((token, Hello { tenant, databases, user, role }, settings))
     }
 
     fn parameter(&self, name: &str) -> Option<&str> {
@@ -175,10 +180,11 @@ fn options(text: &str) -> Result<Vec<(String, String)>, WireError> {
 async fn open(
     wire: &Arc<Wire>,
     mut connection: Connection,
+    token: AccessToken,
     hello: Hello,
     settings: Settings,
 ) -> Option<Session> {
-    let place = match wire.place() {
+    let place = match wire.place(token) {
         Ok(place) => place,
         Err(error) => {
             let error = WireError::internal(&error.into());

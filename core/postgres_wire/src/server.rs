@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use core_explorer::{AccessToken, Host, Settings, Tls};
+use core_explorer::{AccessToken, Host, Settings, Tls, Tokens};
 use core_reading::StartWorker;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -34,8 +34,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The settings of the server.
 pub(crate) struct WireSettings {
-    /// The tokens that were given out: the passwords.
-    pub(crate) tokens: Vec<AccessToken>,
+    /// The tokens that are accepted: the passwords.
+    pub(crate) tokens: Tokens,
     /// The certificate to answer with; none for plain connections.
     pub(crate) tls: Option<Tls>,
     /// The time that a query may take.
@@ -69,8 +69,32 @@ pub(crate) struct Place {
     pub(crate) secret: i32,
     /// Changes when the query is to be canceled.
     pub(crate) canceled: watch::Receiver<()>,
+    /// The events that end the session.
+    pub(crate) ending: Ending,
+}
+
+/// The events that end a session.
+pub(crate) struct Ending {
     /// True when the server stops.
-    pub(crate) stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
+    /// The tokens that are accepted.
+    tokens: Tokens,
+    /// The token that the client has logged in with.
+    token: AccessToken,
+}
+
+impl Ending {
+    /// Waits until the session may not go on, and returns the reason.
+    pub(crate) async fn ended(&mut self) -> End {
+        let tokens = &self.tokens;
+        let (code, message) = tokio::select! {
+            _ = self.stopping.wait_for(|stops| *stops) => (state::STOPPED, "the server stops"),
+            () = tokens.removed(&self.token) => {
+                (state::PASSWORD, "the token of this session was withdrawn")
+            }
+        };
+        End::Fatal(WireError::new(code, message))
+    }
 }
 
 impl Drop for Place {
@@ -232,15 +256,16 @@ impl Wire {
     }
 
     /// Gives a new session its place.
-    pub(crate) fn place(self: &Arc<Self>) -> io::Result<Place> {
+    pub(crate) fn place(self: &Arc<Self>, token: AccessToken) -> io::Result<Place> {
         let mut secret = [0; 4];
         self.host.fill_random(&mut secret)?;
         let secret = i32::from_be_bytes(secret);
         let process = self.next.fetch_add(1, Ordering::Relaxed);
         let (cancel, canceled) = watch::channel(());
         self.sessions().insert(process, Canceling { secret, cancel });
-        let stopping = self.stopping.subscribe();
-        Ok(Place { wire: Arc::clone(self), process, secret, canceled, stopping })
+        let (stopping, tokens) = (self.stopping.subscribe(), self.settings.tokens.clone());
+        let ending = Ending { stopping, tokens, token };
+        Ok(Place { wire: Arc::clone(self), process, secret, canceled, ending })
     }
 
     /// Cancels the query of a session, if the secret is right.

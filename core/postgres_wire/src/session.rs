@@ -107,7 +107,7 @@ enum Event {
     Message(Result<Message, End>),
     ProcessUnused,
     Idle,
-    Stopping,
+    Ended(End),
 }
 
 impl Session {
@@ -140,7 +140,7 @@ impl Session {
         let end = loop {
             let handled = match self.event().await {
                 Event::Message(Ok(message)) => self.handle(message).await,
-                Event::Message(Err(end)) => Err(end),
+                Event::Message(Err(end)) | Event::Ended(end) => Err(end),
                 Event::ProcessUnused => {
                     self.process = None;
                     Ok(())
@@ -149,7 +149,6 @@ impl Session {
                     let message = "the session was without a query for 12 hours";
                     Err(End::Fatal(WireError::new(state::IDLE, message)))
                 }
-                Event::Stopping => Err(stopping()),
             };
             if let Err(end) = handled {
                 break end;
@@ -168,7 +167,7 @@ impl Session {
         };
         tokio::select! {
             biased;
-            _ = self.place.stopping.wait_for(|stops| *stops) => Event::Stopping,
+            end = self.place.ending.ended() => Event::Ended(end),
             message = self.connection.message() => Event::Message(message),
             () = unused => Event::ProcessUnused,
             () = tokio::time::sleep(IDLE) => Event::Idle,
@@ -323,8 +322,4 @@ fn check_text(text: &str) -> Result<(), WireError> {
     }
     let message = format!("the text of the statement is longer than {MAX_TEXT_BYTES} bytes");
     Err(WireError::new(state::TOO_LONG, message))
-}
-
-fn stopping() -> End {
-    End::Fatal(WireError::new(state::STOPPED, "the server stops"))
 }

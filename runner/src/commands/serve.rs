@@ -1,30 +1,24 @@
 //! `serve`: the explorer in a browser, and Postgres clients.
 
+mod token;
 pub(super) mod worker;
 
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_cli::{Global, ServeArguments, ServeCommand, TokenCommand};
-use core_explorer::{
-    Connections, Explorer, Listening, ProxyUsers, Settings, Tls, TokenFile, TokenFileError,
-};
+use core_cli::{Global, ServeArguments, ServeCommand};
+use core_explorer::{Connections, Explorer, Listening, ProxyUsers, Settings, Tls, Tokens};
 use core_postgres_wire::Clients;
 use core_reading::{ExplorerHost, ExplorerSettings, StartWorker};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::opened::Opened;
-use crate::config;
 use crate::exit::{Exit, Failure};
 use crate::service_manager::ServiceManager;
 use crate::signals::signal;
 use crate::{host, output, system, typed};
-
-/// The file of tokens beside the configuration.
-const TOKENS: &str = "nexthink-graph-tokens.json";
 
 /// The time that a query may take if the user sets no limit: a page that waits for longer has been left.
 const NO_LIMIT: Duration = Duration::from_hours(24);
@@ -32,17 +26,7 @@ const NO_LIMIT: Duration = Duration::from_hours(24);
 /// Does what the command line says.
 pub(super) async fn serve(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failure> {
     match &arguments.command {
-        Some(ServeCommand::Token(TokenCommand::New { name, role, tokens })) => {
-            let file = token_file(global, tokens.as_deref());
-            let text =
-                file.add(name, typed::role(*role), system::fill_random).map_err(refused_token)?;
-            output::result(&text);
-            output::note(&format!(
-                "this is the only time that the token is shown; its hash is in {}",
-                file.path().display()
-            ));
-            Ok(Exit::Complete)
-        }
+        Some(ServeCommand::Token(command)) => token::dispatch(global, command),
         None => run(global, arguments).await,
     }
 }
@@ -68,11 +52,13 @@ async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failur
     })?;
     let address = listener.local_addr().map_err(anyhow::Error::new)?;
     let listening = Listening { address, ..listening };
+    let token_file = token::file(global, arguments.tokens.as_deref());
+    let tokens = Tokens::new(token_file.read()?);
     let settings = Settings {
         hosts: listening.hosts(),
         port: address.port(),
         is_secure: listening.is_secure(),
-        tokens: token_file(global, arguments.tokens.as_deref()).read()?,
+        tokens: tokens.clone(),
         proxy_users: arguments.user_header.as_ref().map(|header| ProxyUsers {
             header: header.clone(),
             role: typed::role(arguments.user_role),
@@ -108,25 +94,9 @@ async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failur
     tokio::select! {
         _ = async { tokio::join!(serving, clients) } => {}
         () = manager.keep_alive(&status) => {}
+        never = token_file.follow(&tokens, output::note) => match never {},
     }
     Ok(Exit::Complete)
-}
-
-/// The file with the hashes of tokens: the one that is named, else the one beside the configuration.
-fn token_file(global: &Global, named: Option<&Path>) -> TokenFile {
-    let beside = || {
-        let source = config::find(global.config.as_deref());
-        let folder = source.map_or_else(PathBuf::new, |source| source.folder(config::ENVIRONMENT));
-        folder.join(TOKENS)
-    };
-    TokenFile::new(named.map_or_else(beside, Path::to_owned))
-}
-
-fn refused_token(error: TokenFileError) -> Failure {
-    match error {
-        TokenFileError::File(error) => error.into(),
-        error => Failure::new(Exit::Configuration, error),
-    }
 }
 
 /// The host of the configured store, or of the demo's where nothing is configured.

@@ -13,7 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode};
 use core_explorer::{
     AccessToken, Explorer, FindingsChange, Host, HostError, ProxyUsers, Read, Role, SessionFuture,
-    Settings, TenantStatus,
+    Settings, TenantStatus, Tokens,
 };
 use core_query::questions::Questions;
 use core_query::{ColumnView, QuerySession, QuerySettings, Withholding};
@@ -134,6 +134,7 @@ pub(crate) struct Served {
     pub(crate) router: Router,
     pub(crate) host: Arc<TestHost>,
     pub(crate) first_token: String,
+    pub(crate) tokens: Tokens,
     pub(crate) viewer: String,
     _folder: TempDir,
 }
@@ -171,11 +172,12 @@ fn start(worker: &'static str, proxy_users: Option<ProxyUsers>) -> Served {
     let (viewer, token) =
         AccessToken::new("helpdesk", Role::Viewer, |bytes| host.fill_random(bytes))
             .expect("random");
+    let tokens = Tokens::new(vec![token]);
     let settings = Settings {
         hosts: vec![HOST.to_owned(), "localhost:8490".to_owned()],
         port: 8490,
         is_secure: false,
-        tokens: vec![token],
+        tokens: tokens.clone(),
         proxy_users,
         query_timeout: Duration::from_millis(400),
         parallel_queries: 2,
@@ -183,7 +185,7 @@ fn start(worker: &'static str, proxy_users: Option<ProxyUsers>) -> Served {
     };
     let explorer = Arc::new(Explorer::new(Arc::clone(&host) as Arc<dyn Host>, settings));
     let first_token = explorer.issue_first_token().expect("random");
-    Served { router: explorer.router(), host, first_token, viewer, _folder: folder }
+    Served { router: explorer.router(), host, first_token, viewer, tokens, _folder: folder }
 }
 
 /// The generation of every server.

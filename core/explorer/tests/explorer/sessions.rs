@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
-use crate::kit::{HOST, served, served_behind_proxy, text};
+use crate::kit::{HOST, Served, served, served_behind_proxy, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_address_opens_one_session_and_no_second_one() {
@@ -59,6 +59,37 @@ async fn a_token_signs_in_with_its_role() {
     let response = served.send(request.expect("a request")).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert!(response.headers().contains_key("set-cookie"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_withdrawn_ends_its_sessions_and_no_others() {
+    let served = served();
+    let path = format!("/session?token={}", served.first_token);
+    let first = cookie(&served, Request::get(path).body(Body::empty()).expect("a request")).await;
+    let body = format!("{{\"token\":\"{}\"}}", served.viewer);
+    let request = Request::post("/session").header("content-type", "application/json");
+    let own = cookie(&served, request.body(Body::from(body)).expect("a request")).await;
+    for (is_withdrawn, expected) in [(false, StatusCode::OK), (true, StatusCode::UNAUTHORIZED)] {
+        if is_withdrawn {
+            served.tokens.replace(Vec::new());
+        }
+        assert_eq!(status_with(&served, &own).await, expected, "its session");
+        assert_eq!(served.get("/api/v1/session").await.0, expected, "the token itself");
+        assert_eq!(status_with(&served, &first).await, StatusCode::OK, "the printed address");
+    }
+}
+
+/// Signs in, and returns the cookie.
+async fn cookie(served: &Served, mut request: Request<Body>) -> String {
+    request.headers_mut().insert("host", HOST.parse().expect("a host"));
+    let response = served.send(request).await;
+    let cookie = response.headers()["set-cookie"].to_str().expect("text");
+    cookie.split(';').next().expect("a cookie").to_owned()
+}
+
+async fn status_with(served: &Served, cookie: &str) -> StatusCode {
+    let request = Request::get("/api/v1/session").header("host", HOST).header("cookie", cookie);
+    served.send(request.body(Body::empty()).expect("a request")).await.status()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::portal::{Portal, Running, without_formats};
-use super::{Session, Stop, stopping};
+use super::{Session, Stop};
 use crate::connection::{End, FULL_BYTES};
 use crate::error::{WireError, state};
 use crate::process::{Process, body, take};
@@ -63,7 +63,7 @@ enum Event {
     Sent(Result<(), End>),
     Canceled,
     Late,
-    Stopping,
+    Ended(End),
 }
 
 impl Session {
@@ -191,7 +191,7 @@ impl Session {
         tokio::select! {
             permit = permit => permit.map_err(|error| WireError::internal(&error.into()).into()),
             _ = self.place.canceled.changed() => Err(canceled().into()),
-            _ = self.place.stopping.wait_for(|stops| *stops) => Err(stopping().into()),
+            end = self.place.ending.ended() => Err(end.into()),
             () = tokio::time::sleep_until(watch.deadline) => {
                 let message = "too many other queries are being answered; try again later";
                 Err(WireError::new(state::LIMIT, message).into())
@@ -242,7 +242,7 @@ impl Session {
                 tokio::select! {
                     biased;
                     _ = self.place.canceled.changed() => Event::Canceled,
-                    _ = self.place.stopping.wait_for(|stops| *stops) => Event::Stopping,
+                    end = self.place.ending.ended() => Event::Ended(end),
                     () = tokio::time::sleep_until(watch.deadline) => Event::Late,
                     sent = connection.send_some() => Event::Sent(sent),
                 }
@@ -250,7 +250,7 @@ impl Session {
                 tokio::select! {
                     biased;
                     _ = self.place.canceled.changed() => Event::Canceled,
-                    _ = self.place.stopping.wait_for(|stops| *stops) => Event::Stopping,
+                    end = self.place.ending.ended() => Event::Ended(end),
                     () = tokio::time::sleep_until(watch.deadline) => Event::Late,
                     messages = running.process.next() => Event::Messages(messages),
                     read = connection.read(), if connection.has_room() => Event::Read(read),
@@ -265,7 +265,7 @@ impl Session {
                 Event::Read(done) | Event::Sent(done) => done?,
                 Event::Canceled => return Err(canceled().into()),
                 Event::Late => return Err(late(watch.timeout).into()),
-                Event::Stopping => return Err(stopping().into()),
+                Event::Ended(end) => return Err(end.into()),
             }
         }
     }
