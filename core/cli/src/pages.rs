@@ -36,6 +36,7 @@ fn add_pages(command: &Command, pages: &mut Vec<ManPage>) -> io::Result<()> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let mut text = Vec::new();
     Man::new(command.clone()).title(name.to_uppercase()).render(&mut text)?;
+    name_last_section(&mut text);
     pages.push(ManPage { file_name: format!("{name}.1"), text });
     let below = command.get_subcommands();
     let below = below.filter(|command| !command.is_hide_set() && command.get_name() != "help");
@@ -45,13 +46,31 @@ fn add_pages(command: &Command, pages: &mut Vec<ManPage>) -> io::Result<()> {
     Ok(())
 }
 
+/// Names the section after the options by the heading that its text begins with, instead of EXTRA.
+fn name_last_section(page: &mut Vec<u8>) {
+    let text = String::from_utf8_lossy(page).into_owned();
+    for (heading, section) in
+        [("Examples:", "EXAMPLES"), ("Example:", "EXAMPLES"), ("Exit codes:", "EXIT CODES")]
+    {
+        let (before, after) =
+            (format!("\n.SH EXTRA\n{heading}\n"), format!("\n.SH \"{section}\"\n"));
+        if text.contains(&before) {
+            *page = text.replace(&before, &after).into_bytes();
+            return;
+        }
+    }
+}
+
 /// Returns the completion script for a shell. It offers nothing that the help hides.
 pub fn completion_script(shell: Shell) -> String {
     // The generators know nothing of hidden options and commands.
     let (mut script, mut command) = (Vec::new(), without_hidden(&command("")));
     let name = command.get_name().to_owned();
     clap_complete::generate(shell, &mut command, name, &mut script);
-    String::from_utf8_lossy(&script).into_owned()
+    let script = String::from_utf8_lossy(&script).into_owned();
+    // clap_complete 4.6 gives a name with a hyphen one label where it sets it and another where it looks for it, so that
+    // bash would complete no command.
+    if shell == Shell::Bash { script.replace("__subcmd__", "__") } else { script }
 }
 
 /// Returns what a completion script is made from: the names, texts, arguments and commands that people can see.

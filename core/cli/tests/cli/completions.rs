@@ -33,3 +33,18 @@ fn no_shell_offers_what_the_help_hides() {
         }
     }
 }
+
+#[test]
+fn bash_finds_the_options_of_each_command_that_it_recognizes() {
+    let script = completion_script(Shell::Bash);
+    let (recognized, options) = script.split_once("case \"${cmd}\" in").expect("it has both parts");
+    let labels: Vec<_> = recognized
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("cmd=\"")?.strip_suffix('"'))
+        .filter(|label| !label.is_empty())
+        .collect();
+    assert!(labels.len() > visible().len(), "{labels:?}");
+    for label in labels {
+        assert!(options.contains(&format!("\n        {label})\n")), "nothing completes {label}");
+    }
+}

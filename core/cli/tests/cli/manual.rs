@@ -49,6 +49,16 @@ fn a_page_has_the_sentence_the_options_and_the_examples_of_its_command() {
 fn the_page_of_the_program_alone_ends_with_what_it_hands_in() {
     for page in pages() {
         let is_first = page.file_name == "nexthink-graph.1";
-        assert_eq!(plain(&page).contains("Exit codes"), is_first, "{}", page.file_name);
+        assert_eq!(plain(&page).contains(".SH \"EXIT CODES\""), is_first, "{}", page.file_name);
+    }
+}
+
+#[test]
+fn every_section_has_a_name_that_says_what_is_in_it() {
+    for page in pages() {
+        let text = plain(&page);
+        assert!(!text.contains(".SH EXTRA"), "{}: {text}", page.file_name);
+        let has_example = text.lines().any(|line| line.starts_with("  nexthink-graph "));
+        assert!(!has_example || text.contains(".SH \"EXAMPLES\""), "{}", page.file_name);
     }
 }
