@@ -86,8 +86,8 @@ impl Config {
         let endpoints = read_endpoints(&mut values);
         let (tenant, region) = instance::read(&mut values, endpoints.is_some());
         let time_zone = read_time_zone(&mut values);
-        let extra_ca_pem = read_ca_file(&mut values, paths);
-        let proxy = read_proxy(&mut values).resolve(paths.environment());
+        let trust = read_trust(&mut values, paths);
+        let proxy = read_proxy(&mut values, paths.environment());
         let poll = read_poll(&mut values);
         let retry = read_retry(&mut values);
         let timeouts = read_timeouts(&mut values);
@@ -98,7 +98,6 @@ impl Config {
         let (privacy, record) = privacy::read(&mut values, paths);
         let named = name_with_region(tenant.as_ref(), region.as_ref());
         let jupiterone = destinations::read_jupiterone(&mut values, paths, named.as_deref());
-        let trust = Trust { extra_ca_pem };
         let delta = destinations::read_delta(&mut values, paths);
         let postgres =
             destinations::read_postgres(&mut values, paths, named.as_deref(), trust.clone());
@@ -213,13 +212,27 @@ fn read_endpoints(values: &mut Values) -> Option<Endpoints> {
     values.checked("nexthink.endpoints", Endpoints::overridden(&overrides))
 }
 
-fn read_ca_file(values: &mut Values, paths: &Paths) -> Option<Vec<u8>> {
-    let path = paths.read(values, "nexthink.ca_file")?;
-    let read = std::fs::read(&path);
-    values.checked("nexthink.ca_file", read.map_err(|error| format!("{}: {error}", path.display())))
+fn read_trust(values: &mut Values, paths: &Paths) -> Trust {
+    let Some(path) = paths.read(values, "nexthink.ca_file") else { return Trust::default() };
+    let in_file = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let read = std::fs::read(&path).map_err(|error| in_file(&error)).and_then(|pem| {
+        let trust = Trust { extra_ca_pem: Some(pem) };
+        trust.check().map_err(|error| in_file(&error)).map(|()| trust)
+    });
+    values.checked("nexthink.ca_file", read).unwrap_or_default()
 }
 
-fn read_proxy(values: &mut Values) -> ProxyChoice {
+/// Reads the proxy. That of the environment is checked when it is used: commands without a network need none.
+fn read_proxy(values: &mut Values, environment: Environment) -> Option<ProxySettings> {
+    let choice = proxy_choice(values);
+    let proxy = choice.resolve(environment)?;
+    if matches!(choice, ProxyChoice::At(_)) {
+        values.checked("nexthink.proxy", proxy.check());
+    }
+    Some(proxy)
+}
+
+fn proxy_choice(values: &mut Values) -> ProxyChoice {
     match values.text_or_default("nexthink.proxy").as_str() {
         "environment" => ProxyChoice::FromEnvironment,
         "none" => ProxyChoice::None,

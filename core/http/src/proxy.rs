@@ -23,18 +23,10 @@ impl CheckedProxy {
     /// carry a password.
     pub(crate) fn new(settings: &ProxySettings) -> Result<Self, SetupError> {
         let refuse = |reason| SetupError::InvalidProxy { reason };
-        let url = Url::parse(settings.url.expose())
-            .map_err(|_| refuse("it is not a URL; write it as http://host:port"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(refuse("it is neither http nor https; write it as http://host:port"));
-        }
-        if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err(refuse("it has a path, a query or a fragment; leave them out"));
-        }
+        let url = parse(settings)?;
         let host_name = match url.host() {
             Some(Host::Domain(name)) => Some(name.to_owned()),
-            Some(Host::Ipv4(_) | Host::Ipv6(_)) => None,
-            None => return Err(refuse("it names no host; write it as http://host:port")),
+            Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => None,
         };
         let exceptions = settings.no_proxy.as_deref().unwrap_or_default();
         let no_proxy = NoProxy::from_string(&format!("{LOOPBACK},{exceptions}"));
@@ -44,6 +36,33 @@ impl CheckedProxy {
         tracing::info!(host = url.host_str(), port = url.port_or_known_default(), "using a proxy");
         Ok(Self { proxy, host_name })
     }
+}
+
+impl ProxySettings {
+    /// Checks the URL without making a client.
+    ///
+    /// # Errors
+    /// [`SetupError::InvalidProxy`].
+    pub fn check(&self) -> Result<(), SetupError> {
+        parse(self).map(drop)
+    }
+}
+
+/// Returns the URL of a proxy, if it follows the rules.
+fn parse(settings: &ProxySettings) -> Result<Url, SetupError> {
+    let refuse = |reason| SetupError::InvalidProxy { reason };
+    let url = Url::parse(settings.url.expose())
+        .map_err(|_| refuse("it is not a URL; write it as http://host:port"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(refuse("it is neither http nor https; write it as http://host:port"));
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        return Err(refuse("it has a path, a query or a fragment; leave them out"));
+    }
+    if url.host().is_none() {
+        return Err(refuse("it names no host; write it as http://host:port"));
+    }
+    Ok(url)
 }
 
 #[cfg(test)]

@@ -51,6 +51,16 @@ fn verifier(
     made.map_err(setup_failed)
 }
 
+impl Trust {
+    /// Checks the certificates without making a client.
+    ///
+    /// # Errors
+    /// [`SetupError::InvalidTrust`].
+    pub fn check(&self) -> Result<(), SetupError> {
+        self.extra_ca_pem.as_deref().map_or(Ok(()), |pem| authorities(pem).map(drop))
+    }
+}
+
 /// The certificates of a PEM file.
 fn authorities(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, SetupError> {
     let refuse = |reason| Err(SetupError::InvalidTrust { reason });

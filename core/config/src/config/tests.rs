@@ -4,6 +4,7 @@ mod bucket;
 mod databases;
 mod declared;
 mod fleet;
+mod trust;
 
 use std::path::Path;
 
@@ -62,7 +63,7 @@ fn a_whole_configuration_is_read() {
     assert_eq!(config.time_zone, TimeZone::UTC);
     assert_eq!(config.trust, Trust::default());
     let mut values = Values::parse(WHOLE, &BTreeMap::new(), &query_names()).expect("it is valid");
-    assert_eq!(read_proxy(&mut values), ProxyChoice::FromEnvironment);
+    assert_eq!(proxy_choice(&mut values), ProxyChoice::FromEnvironment);
     assert_eq!(config.web_address(), "https://acme.eu.nexthink.cloud");
 }
 

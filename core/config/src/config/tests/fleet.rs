@@ -85,6 +85,6 @@ fn the_settings_of_a_chosen_tenant_are_in_its_own_file_and_the_example_of_a_name
     assert_eq!(source.settings_name(empty_environment()), own);
     let all = Source::File(file.clone());
     assert_eq!(all.settings_name(empty_environment()), file.display().to_string());
-    let failure = Config::load(&all, empty_environment()).err().expect("no tenant is chosen");
+    let failure = Config::load(&all, empty_environment()).expect_err("no tenant is chosen");
     assert!(failure.error.to_string().ends_with("(such as `--tenant acme`)"), "{}", failure.error);
 }
