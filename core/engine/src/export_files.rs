@@ -50,7 +50,10 @@ impl FilePattern {
     /// # Errors
     /// The folder cannot be listed. A missing folder has no files.
     pub fn newest(&self) -> io::Result<Option<ExportFile>> {
-        let entries = match std::fs::read_dir(&self.folder) {
+        // A path of one name has no folder, and is in the current one.
+        let is_current = self.folder.as_os_str().is_empty();
+        let folder = if is_current { Path::new(".") } else { &self.folder };
+        let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -62,11 +65,12 @@ impl FilePattern {
                 continue;
             }
             // Links are followed.
-            let metadata = std::fs::metadata(entry.path())?;
+            let path = self.folder.join(entry.file_name());
+            let metadata = std::fs::metadata(&path)?;
             if !metadata.is_file() {
                 continue;
             }
-            let file = ExportFile { path: entry.path(), modified: metadata.modified()? };
+            let file = ExportFile { path, modified: metadata.modified()? };
             newest = newest.max(Some(file));
         }
         Ok(newest)
@@ -161,6 +165,15 @@ mod tests {
         assert_eq!(newest().as_deref(), Some("devices-a.csv"));
         write("devices-c.csv", 200);
         assert_eq!(newest().as_deref(), Some("devices-c.csv"));
+    }
+
+    #[test]
+    fn a_path_without_a_folder_is_in_the_current_one() {
+        // Tests run in the folder of their package.
+        for text in ["Cargo.toml", "Cargo.t*"] {
+            let newest = pattern(text).newest().expect("the folder can be listed");
+            assert_eq!(newest.map(|file| file.path), Some(PathBuf::from("Cargo.toml")), "{text}");
+        }
     }
 
     #[test]
