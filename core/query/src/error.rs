@@ -209,6 +209,11 @@ impl QueryError {
                 }
                 other => Self::invalid(&other.to_string()),
             },
+            DataFusionError::Execution(message) if message.contains("more than one row") => {
+                Self::Execution {
+                    reason: "a query in place of a value has several rows; limit 1 or a function such as max makes it one",
+                }
+            }
             DataFusionError::ResourcesExhausted(_) => Self::MemoryLimit { limit_bytes },
             // A comparison of generations runs below the engine.
             DataFusionError::External(inner) => match inner.downcast_ref::<Self>() {
@@ -229,7 +234,6 @@ impl QueryError {
 
     /// The engine's own text would advise to change a setting and quote names that need no quotes.
     fn unknown_column(field: &Column, valid_fields: &[Column]) -> Self {
-        let columns: Vec<_> = valid_fields.iter().map(as_written).collect();
         let name = field.flat_name();
         // Without a table before it, a name is like another whatever table that one is in.
         let comparable = |valid: &Column| match field.relation {
@@ -237,7 +241,19 @@ impl QueryError {
             None => valid.name.clone(),
         };
         let comparables: Vec<_> = valid_fields.iter().map(comparable).collect();
-        let suggestion = most_similar(&name, &comparables).map(|best| columns[best].clone());
+        // A table with an alias is named by its alias alone.
+        let renamed = valid_fields.iter().position(|valid| valid.name == field.name);
+        let best = renamed.or_else(|| most_similar(&name, &comparables));
+        // The columns of one table need no table before them, unless the query has one there.
+        let first = valid_fields.first().and_then(|valid| valid.relation.as_ref());
+        let is_alone = valid_fields.iter().all(|valid| valid.relation.as_ref() == first);
+        let is_short = is_alone && field.relation.is_none();
+        let columns = valid_fields.iter().map(|valid| {
+            let bare = Column::new_unqualified(&valid.name);
+            as_written(if is_short { &bare } else { valid })
+        });
+        let columns: Vec<_> = columns.collect();
+        let suggestion = best.map(|best| columns[best].clone());
         Self::UnknownColumn { name, suggestion, columns }
     }
 

@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use crate::error::QueryError;
-use crate::wording::{mistyped_call, unknown_function};
+use crate::wording::{mistyped_call, unknown_function, unknown_qualifier};
 
 impl QueryError {
     /// Returns the message, the line of the SQL with a caret under the place, if the error has a place.
@@ -16,7 +16,7 @@ impl QueryError {
             | Self::AmbiguousColumn { name }
             | Self::Withheld { name, .. } => find(sql, name)?,
             Self::Invalid { message } => {
-                parser_place(sql, message).or_else(|| function_place(sql, message))?
+                parser_place(sql, message).or_else(|| named_place(sql, message))?
             }
             _ => return None,
         };
@@ -40,10 +40,10 @@ fn parser_place(sql: &str, message: &str) -> Option<Span> {
     Some(Span { start, end: start + length })
 }
 
-/// The place of the function that the message is about.
-fn function_place(sql: &str, message: &str) -> Option<Span> {
+/// The place of the function, table or alias that the message is about.
+fn named_place(sql: &str, message: &str) -> Option<Span> {
     let call = || mistyped_call(message)?.split('(').next();
-    find(sql, unknown_function(message).or_else(call)?)
+    find(sql, unknown_function(message).or_else(|| unknown_qualifier(message)).or_else(call)?)
 }
 
 /// The first place where a name stands, with the name of its table if that stands before it.

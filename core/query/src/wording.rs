@@ -24,6 +24,21 @@ const FREQUENT_FUNCTIONS: [&str; 16] = [
     "array_length",
 ];
 
+/// Functions that need OVER. Without it, the engine does not know them.
+const WINDOW_FUNCTIONS: [&str; 11] = [
+    "row_number",
+    "rank",
+    "dense_rank",
+    "percent_rank",
+    "cume_dist",
+    "ntile",
+    "lag",
+    "lead",
+    "first_value",
+    "last_value",
+    "nth_value",
+];
+
 /// The names of the engine's types, each before those that begin with it, and what a person calls them.
 const TYPES: [(&str, &str); 21] = [
     ("LargeUtf8", "text"),
@@ -75,7 +90,13 @@ pub(crate) fn in_plain_words(message: &str) -> String {
             with_plain_types(types)
         );
     }
+    if let Some(qualifier) = unknown_qualifier(message) {
+        return format!("there is no table or alias {qualifier} in it");
+    }
     if let Some(function) = unknown_function(message) {
+        if WINDOW_FUNCTIONS.contains(&function.to_lowercase().as_str()) {
+            return format!("{function} needs OVER, such as {function}(…) over (order by name)");
+        }
         let meant = meant_function(function, between(message, "Did you mean '", "'"));
         let meant = meant.map(|other| format!(", did you mean {other}?")).unwrap_or_default();
         return format!("there is no function {function}{meant}");
@@ -98,6 +119,11 @@ pub(crate) fn in_plain_words(message: &str) -> String {
     let message = with_plain_types(message);
     let advice = ADVICE.iter().find(|(part, _)| message.contains(part));
     advice.map_or_else(|| message.clone(), |(_, advice)| format!("{message}; {advice}"))
+}
+
+/// The table or alias of a message about one that the query does not have.
+pub(crate) fn unknown_qualifier(message: &str) -> Option<&str> {
+    message.strip_prefix("Invalid qualifier ")
 }
 
 /// The function of a message about one that does not exist.

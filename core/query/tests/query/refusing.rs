@@ -108,6 +108,15 @@ async fn frequent_mistakes_are_told_with_the_way_to_mend_them() -> Checked {
             "there is no function date_trunk, did you mean date_trunc?",
         ),
         (
+            "select row_number() from nexthink_device",
+            "row_number needs OVER, such as row_number(…) over (order by name)",
+        ),
+        ("select d.* from nexthink_device", "there is no table or alias d in it"),
+        (
+            "select (select name from nexthink_device)",
+            "a query in place of a value has several rows; limit 1 or a function such as max makes it one",
+        ),
+        (
             "select sum(name) from nexthink_device",
             "there is no sum(text): check the number and the types of its values; cast(x as double) makes a number of a \
              text, cast(x as timestamp) a time",
@@ -139,12 +148,19 @@ async fn an_unknown_column_is_answered_with_one_like_it_or_with_the_columns_ther
         ("select d.nam from nexthink_device d", "there is no column d.nam, did you mean d.name?"),
         (
             "select displayname from nexthink_package",
-            "there is no column displayname, did you mean nexthink_package.displayName?",
+            "there is no column displayname, did you mean displayName?",
         ),
         (
             "select zzz from nexthink_package",
-            "there is no column zzz; the columns are nexthink_package._key, nexthink_package._type, \
-             nexthink_package._class, nexthink_package.displayName",
+            "there is no column zzz; the columns are _key, _type, _class, displayName",
+        ),
+        (
+            "select p.zzz from nexthink_package p",
+            "there is no column p.zzz; the columns are p._key, p._type, p._class, p.displayName",
+        ),
+        (
+            "select nexthink_package.displayName from nexthink_package p",
+            "there is no column nexthink_package.displayName, did you mean p.displayName?",
         ),
         (
             "select zzz from (select 1 as \"a b\")",
@@ -351,6 +367,7 @@ async fn errors_in_sql_have_a_caret_under_the_place() -> Checked {
         ("select 'ö', «displayname» from nexthink_package", "there is no column displayname"),
         ("select «nosuch»(1)", "there is no function nosuch"),
         ("select «sum»(name) from nexthink_device", "there is no sum(text)"),
+        ("select «d».* from nexthink_device", "there is no table or alias d in it"),
         (
             "select d._key, «_key» from nexthink_device d join nexthink_package p on d._key = p._key",
             "several tables have a column _key",
