@@ -273,6 +273,46 @@ impl StoreError {
         path: &Path,
     ) -> impl FnOnce(ParquetError) -> Self + use<> {
         let path = path.to_owned();
-        move |source| Self::Parquet { action, path, source }
+        move |source| match system_error(source) {
+            Ok(source) => Self::Io { action, path, source },
+            Err(source) => Self::Parquet { action, path, source },
+        }
+    }
+}
+
+/// Returns the answer of the system that an error of the Parquet library wraps, such as that the disk is full. An answer
+/// about the content of a file is an error of the library: the file is damaged.
+fn system_error(error: ParquetError) -> Result<io::Error, ParquetError> {
+    let ParquetError::External(inner) = error else { return Err(error) };
+    let inner = inner.downcast::<io::Error>().map_err(ParquetError::External)?;
+    match inner.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+            Err(ParquetError::External(inner))
+        }
+        _ => Ok(*inner),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_damage_and_is_named_once() {
+        let error = |kind: io::ErrorKind| {
+            let wrapped =
+                ParquetError::External(Box::new(io::Error::new(kind, "the system's words")));
+            StoreError::parquet("write", Path::new("a.parquet"))(wrapped)
+        };
+        let full = error(io::ErrorKind::StorageFull);
+        assert!(!full.is_damage());
+        assert_eq!(full.to_string(), "cannot write a.parquet");
+        let source = std::error::Error::source(&full).map(ToString::to_string);
+        assert_eq!(source.as_deref(), Some("the system's words"));
+        for kind in [io::ErrorKind::UnexpectedEof, io::ErrorKind::InvalidData] {
+            assert!(error(kind).is_damage(), "{kind:?}");
+        }
+        let other = StoreError::parquet("read", Path::new("a.parquet"));
+        assert!(other(ParquetError::General("cut".to_owned())).is_damage());
     }
 }
