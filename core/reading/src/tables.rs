@@ -3,7 +3,7 @@
 use core_query::QuerySession;
 use serde_json::{Value, json};
 
-/// The names of columns in one line of the list.
+/// The names of columns in one line of the list where no terminal limits its width.
 const COLUMNS_A_LINE: usize = 6;
 
 /// Returns the tables of a session as objects.
@@ -26,7 +26,9 @@ pub fn table_objects(session: &QuerySession) -> Vec<Value> {
 pub fn table_list(session: &QuerySession, columns: Option<usize>) -> String {
     let rows = session.tables().iter().map(|table| {
         let names: Vec<_> = table.columns.iter().map(|column| column.name.as_str()).collect();
-        let lines: Vec<_> = names.chunks(COLUMNS_A_LINE).map(|names| names.join(", ")).collect();
+        // A terminal breaks the line where it ends, and nowhere else.
+        let size = if columns.is_some() { names.len().max(1) } else { COLUMNS_A_LINE };
+        let lines: Vec<_> = names.chunks(size).map(|names| names.join(", ")).collect();
         let partial = if table.partial { " (partial)" } else { "" };
         [table.rows.to_string(), format!("{}{partial}", table.name), lines.join(",\n")]
     });
@@ -55,5 +57,15 @@ mod tests {
         let list = table_list(&session, None);
         let line = list.lines().find(|line| line.contains("nexthink_device ")).unwrap_or_default();
         assert!(line.trim_start().starts_with('3') && line.contains("_key, "), "{list}");
+
+        // On a terminal, a line of columns ends where the next one has no room.
+        let width = 50;
+        let list = table_list(&session, Some(width));
+        let lines: Vec<&str> = list.lines().collect();
+        for pair in lines.windows(2).filter(|pair| pair[0].ends_with(',')) {
+            let next = pair[1].trim_start().split(' ').next().unwrap_or_default();
+            assert!(pair[0].chars().count() + 1 + next.len() > width, "{list}");
+        }
+        assert!(lines.iter().any(|line| line.ends_with(',')), "{list}");
     }
 }
