@@ -38,6 +38,7 @@ use core_store::TenantStore;
 
 use crate::config::{self, Config};
 use crate::exit::{Exit, Failure};
+use crate::signals::signal;
 use crate::{pager, system, working_copy};
 
 use self::opened::Opened;
@@ -58,11 +59,20 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let Some(mut opened) = opened else { return dispatch_command(cli).await };
     let ended = tokio::select! {
         ended = dispatch_command(cli) => ended,
-        error = opened.keep_up_to_date() => Err(error.into_store().into()),
+        error = opened.keep_up_to_date() => Err(error.into()),
     };
-    let closed = Box::pin(opened.close()).await;
-    ended.and_then(|exit| Ok(closed.map(|()| exit)?))
+    let closed = tokio::select! {
+        closed = Box::pin(opened.close()) => closed.map_err(Failure::from),
+        reason = signal() => Err(Failure::new(reason.into(), anyhow::anyhow!(CLOSING))),
+    };
+    match (ended, closed) {
+        // That the lease is lost is the cause of other failures.
+        (Err(_), Err(closed)) if closed.exit == Exit::Locked => Err(closed),
+        (ended, closed) => ended.and_then(|exit| closed.map(|()| exit)),
+    }
 }
+
+const CLOSING: &str = "stopped by a signal before the bucket had everything: run this again";
 
 async fn dispatch_command(cli: Cli) -> Result<Exit, Failure> {
     let Cli { global, worker, worker_session, command, .. } = cli;

@@ -13,6 +13,10 @@ use crate::place::{BucketAddress, ClientSettings};
 #[cfg(feature = "cloud")]
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
 
+/// The time for which the client itself sends a request again. The head is tried for longer (`head_store`).
+#[cfg(feature = "cloud")]
+const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Makes the client for a bucket.
 ///
 /// # Errors
@@ -38,14 +42,16 @@ pub(crate) fn connect(
     address: &BucketAddress,
     settings: &ClientSettings,
 ) -> Result<Arc<dyn ObjectStore>, BucketError> {
-    use object_store::ClientOptions;
     use object_store::aws::AmazonS3Builder;
     use object_store::azure::MicrosoftAzureBuilder;
+    use object_store::{ClientOptions, RetryConfig};
 
+    use crate::answer_limit::LimitedConnector;
     use crate::place::Service;
 
     // The limit for a whole request: long enough for a large table over a slow line.
     let options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
+    let retry = RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
     let failed = |error: object_store::Error| BucketError::Configuration {
         reason: error.to_string().lines().next().unwrap_or_default().to_owned(),
     };
@@ -53,41 +59,32 @@ pub(crate) fn connect(
         Service::S3 => {
             let mut builder = AmazonS3Builder::new()
                 .with_client_options(options)
+                .with_retry(retry)
+                .with_http_connector(LimitedConnector)
                 .with_bucket_name(&address.bucket);
             for (name, value) in &settings.0 {
                 if let Ok(key) = name.to_ascii_lowercase().parse() {
                     builder = builder.with_config(key, value);
                 }
             }
-            let is_loopback = is_loopback(settings, "AWS_ENDPOINT");
-            Ok(Arc::new(builder.with_allow_http(is_loopback).build().map_err(failed)?))
+            Ok(Arc::new(
+                builder.with_allow_http(settings.has_plain_http()).build().map_err(failed)?,
+            ))
         }
         Service::Azure => {
             let mut builder = MicrosoftAzureBuilder::new()
                 .with_client_options(options)
+                .with_retry(retry)
+                .with_http_connector(LimitedConnector)
                 .with_container_name(&address.bucket);
             for (name, value) in &settings.0 {
                 if let Ok(key) = name.to_ascii_lowercase().parse() {
                     builder = builder.with_config(key, value);
                 }
             }
-            let is_loopback = is_loopback(settings, "AZURE_STORAGE_ENDPOINT");
-            Ok(Arc::new(builder.with_allow_http(is_loopback).build().map_err(failed)?))
+            Ok(Arc::new(
+                builder.with_allow_http(settings.has_plain_http()).build().map_err(failed)?,
+            ))
         }
     }
-}
-
-/// Returns true if an endpoint is on this machine. Only then is HTTP without TLS allowed.
-#[cfg(feature = "cloud")]
-fn is_loopback(settings: &ClientSettings, prefix: &str) -> bool {
-    let endpoints = settings.0.iter().filter(|(name, _)| name.starts_with(prefix));
-    let mut hosts = endpoints.map(|(_, value)| url::Url::parse(value).ok());
-    hosts.any(|url| {
-        url.is_some_and(|url| match url.host() {
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            Some(url::Host::Domain(name)) => name == "localhost",
-            None => false,
-        })
-    })
 }

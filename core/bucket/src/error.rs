@@ -153,9 +153,11 @@ pub enum BucketError {
 pub enum RequestErrorKind {
     /// There is no such object.
     NotFound,
+    /// There is no such bucket.
+    NoBucket,
     /// A condition was not met, or another write was in progress.
     Conflict,
-    /// The credentials were refused.
+    /// The credentials were refused, or there are none.
     Refused,
     /// Anything else; the request may have been carried out.
     Unknown,
@@ -183,33 +185,64 @@ impl From<core_files::FileError> for BucketError {
     }
 }
 
+/// The codes of services for a bucket that does not exist, in the body of HTTP 404.
+const NO_BUCKET: [&str; 2] = ["NoSuchBucket", "ContainerNotFound"];
+
+/// The texts of services about a request whose time differs too much from theirs.
+const CLOCK_REFUSED: [&str; 2] = ["RequestTimeTooSkewed", "Request date header too old"];
+
+/// The address at which a machine of a cloud gives credentials. Without any in variables, the clients ask there.
+const MACHINE_CREDENTIALS: &str = "169.254.169.254";
+
 pub(crate) fn kind(error: &object_store::Error) -> RequestErrorKind {
     use object_store::Error;
     match error {
+        Error::NotFound { .. } if says(error, &NO_BUCKET) => RequestErrorKind::NoBucket,
         Error::NotFound { .. } => RequestErrorKind::NotFound,
         Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. } => {
             RequestErrorKind::Conflict
         }
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => RequestErrorKind::Refused,
+        _ if says(error, &[MACHINE_CREDENTIALS]) => RequestErrorKind::Refused,
         _ => RequestErrorKind::Unknown,
     }
 }
 
-/// Describes the failure of a request without the body of the answer, which may repeat parts of the request.
+/// Returns true if an error has one of these texts.
+fn says(error: &object_store::Error, texts: &[&str]) -> bool {
+    let all = error.to_string();
+    texts.iter().any(|text| all.contains(text))
+}
+
+/// Describes the failure of a request and its remedy, without the body of the answer, which may repeat parts of the
+/// request.
 pub(crate) fn reason(error: &object_store::Error) -> String {
-    match kind(error) {
-        RequestErrorKind::NotFound => "there is no such object or bucket".to_owned(),
-        RequestErrorKind::Conflict => "it was changed by another process".to_owned(),
-        RequestErrorKind::Refused => "the credentials are refused or lack this right".to_owned(),
-        RequestErrorKind::Unknown => {
-            let text = error.to_string();
-            let status = text.split_once("status code: ").map(|(_, rest)| rest);
-            let status: Option<String> = status.map(|rest| rest.chars().take(3).collect());
-            match status.filter(|status| status.bytes().all(|byte| byte.is_ascii_digit())) {
-                Some(status) => format!("it answered with HTTP {status}"),
-                None => root_cause(error),
-            }
+    let text = match kind(error) {
+        RequestErrorKind::NotFound => "there is no such object",
+        RequestErrorKind::NoBucket => "there is no such bucket; create it, or correct the address",
+        RequestErrorKind::Conflict => "it was changed by another process",
+        RequestErrorKind::Refused if says(error, &[MACHINE_CREDENTIALS]) => {
+            "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AZURE_STORAGE_ACCOUNT_KEY"
         }
+        RequestErrorKind::Refused if says(error, &CLOCK_REFUSED) => {
+            "the clock of this machine differs too much from that of the service; set the clock"
+        }
+        RequestErrorKind::Refused => {
+            "the credentials are refused or lack this right; check the variables AWS_… or AZURE_…, and the policy of \
+             the bucket"
+        }
+        RequestErrorKind::Unknown => return unknown_reason(error),
+    };
+    text.to_owned()
+}
+
+fn unknown_reason(error: &object_store::Error) -> String {
+    let text = error.to_string();
+    let status = text.split_once("status code: ").map(|(_, rest)| rest);
+    let status: Option<String> = status.map(|rest| rest.chars().take(3).collect());
+    match status.filter(|status| status.bytes().all(|byte| byte.is_ascii_digit())) {
+        Some(status) => format!("it answered with HTTP {status}; try again later"),
+        None => format!("{}; check the network, and try again", root_cause(error)),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use core_store::StoreError;
 use tokio::time::{Instant, sleep};
 
 use crate::error::BucketError;
@@ -48,12 +49,12 @@ impl Follower {
     }
 
     /// Keeps the folders up to date. Returns only when a bucket has not answered for [`GIVE_UP_AFTER`].
-    pub async fn follow(&mut self) -> BucketError {
+    pub async fn follow(&mut self) -> StoreError {
         loop {
             sleep(POLL_INTERVAL).await;
             for copy in &mut self.copies {
                 if let Err(error) = copy.poll().await {
-                    return error;
+                    return error.into_store_at(&copy.request.place);
                 }
             }
         }

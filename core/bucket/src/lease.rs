@@ -88,7 +88,7 @@ impl HeldLease {
     ) -> Result<Self, BucketError> {
         let heads = HeadStore::new(store, folder);
         let started = Instant::now();
-        let mut waiter = Waiter::default();
+        let (mut waiter, mut is_told) = (Waiter::default(), false);
         loop {
             let found = heads.read().await?;
             let verdict = match &found {
@@ -103,6 +103,10 @@ impl HeldLease {
                 }
                 Verdict::Alive => return Err(BucketError::Held { owner: owner(found.as_ref()) }),
                 Verdict::Unknown { remaining } => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        let owner = owner(found.as_ref());
+                        tracing::warn!(owner, "waiting for the lease of another process");
+                    }
                     tokio::time::sleep(remaining.min(request.lifetime / LOOKS)).await;
                 }
             }
@@ -120,6 +124,10 @@ impl HeldLease {
                 match renewing.change(Head::renewed).await {
                     Ok(()) => {}
                     Err(BucketError::LeaseLost { .. }) => return,
+                    // Its remedy is for a command that ends by it.
+                    Err(BucketError::Unconfirmed { reason, .. }) => {
+                        tracing::warn!(reason, "the lease was not renewed, which is tried again");
+                    }
                     Err(error) => tracing::warn!(%error, "the lease was not renewed"),
                 }
             }

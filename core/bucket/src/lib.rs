@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "cloud")]
+mod answer_limit;
 mod arrival;
 mod connect;
 mod copy;

@@ -66,8 +66,71 @@ const VARIABLES: [&str; 2] = ["AWS_", "AZURE_"];
 
 impl ClientSettings {
     /// Reads the settings from the environment. `variables` returns those whose names begin with a prefix.
+    /// An empty variable is one that is not set.
     pub fn from_variables(variables: impl Fn(&str) -> BTreeMap<String, String>) -> Self {
-        Self(VARIABLES.iter().flat_map(|prefix| variables(prefix)).collect())
+        let all = VARIABLES.iter().flat_map(|prefix| variables(prefix));
+        Self(all.filter(|(_, value)| !value.is_empty()).collect())
+    }
+}
+
+/// The variables with the address of a service.
+const ENDPOINTS: [&str; 5] = [
+    "AWS_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AZURE_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+];
+
+/// The variables with the name of a region, which is a part of addresses.
+const REGIONS: [&str; 2] = ["AWS_DEFAULT_REGION", "AWS_REGION"];
+
+impl ClientSettings {
+    /// Fails if a request could not have such an address: the clients would panic. HTTP without TLS is for services on
+    /// this machine.
+    fn check(&self) -> Result<(), BucketError> {
+        let wrong = |name: &str, rule| BucketError::Configuration {
+            reason: format!("the variable {name} {rule}"),
+        };
+        for (name, value) in &self.0 {
+            if ENDPOINTS.contains(&name.as_str()) {
+                let url = Url::parse(value).ok().filter(Url::has_host);
+                match url.as_ref().map(Url::scheme) {
+                    Some("https") => {}
+                    Some("http") if url.as_ref().is_some_and(is_loopback) => {}
+                    Some("http") => {
+                        return Err(wrong(
+                            name,
+                            "has no TLS, which only a service on this machine \
+                             may lack; write https://HOST",
+                        ));
+                    }
+                    _ => return Err(wrong(name, "is no address of a service; write https://HOST")),
+                }
+            }
+            let is_region = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            if REGIONS.contains(&name.as_str()) && !value.bytes().all(is_region) {
+                return Err(wrong(name, "is no region; write one such as eu-central-1"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns true if a service is reached without TLS, which is on this machine then.
+    #[cfg(feature = "cloud")]
+    pub(crate) fn has_plain_http(&self) -> bool {
+        let endpoints = ENDPOINTS.iter().filter_map(|name| self.0.get(*name));
+        endpoints.filter_map(|value| Url::parse(value).ok()).any(|url| url.scheme() == "http")
+    }
+}
+
+/// Returns true if an address is on this machine.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
     }
 }
 
@@ -143,6 +206,7 @@ impl Place {
             let store = Store::open(Location::parse(address)?)?;
             return Ok(Self::Folder { store, shown: address.to_owned() });
         };
+        settings.check()?;
         let store = connect::connect(&bucket, settings)?;
         let folder = Path::from(bucket.folder.as_str());
         Ok(Self::Bucket { store, folder, shown: bucket.to_string() })
@@ -178,6 +242,44 @@ mod tests {
             assert_eq!(parsed(folder)?, None, "{folder}");
         }
         Ok(())
+    }
+
+    #[test]
+    fn a_variable_from_which_no_address_can_be_made_is_refused_by_its_name() {
+        let table = [
+            ("AWS_ENDPOINT_URL", "https://minio.example", None),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000", None),
+            ("AWS_ENDPOINT_URL", "http://[::1]:9000", None),
+            ("AWS_ENDPOINT_URL", "http://minio.example", Some("has no TLS")),
+            ("AWS_ENDPOINT_URL_S3", "topsecret", Some("is no address of a service")),
+            ("AZURE_STORAGE_ENDPOINT", "file:///topsecret", Some("is no address of a service")),
+            ("AWS_REGION", "eu-central-1", None),
+            ("AWS_REGION", "topsecret region", Some("is no region")),
+        ];
+        for (name, value, expected) in table {
+            let settings = ClientSettings([(name.to_owned(), value.to_owned())].into());
+            let refused = settings.check().err().map(|error| error.to_string());
+            match (&refused, expected) {
+                (None, None) => {}
+                (Some(text), Some(expected)) => {
+                    assert!(text.contains(name) && text.contains(expected), "{text}");
+                    assert!(!text.contains("topsecret"), "{text}");
+                }
+                _ => panic!("{name}={value}: {refused:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_is_one_that_is_not_set() {
+        let variables = |prefix: &str| match prefix {
+            "AWS_" => [("AWS_REGION", ""), ("AWS_PROFILE", "p")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            _ => BTreeMap::new(),
+        };
+        let settings = ClientSettings::from_variables(variables);
+        assert_eq!(settings.0.into_keys().collect::<Vec<_>>(), ["AWS_PROFILE"]);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) async fn published(folder: &BucketFolder) -> Result<Content, BucketEr
 #[derive(Debug)]
 pub(crate) struct TenantReader {
     pub(crate) folder: BucketFolder,
+    /// The number of times that the lease was taken until then; 0 without a head.
+    pub(crate) epoch: u64,
     pub(crate) content: Content,
     /// The objects by the path of their file.
     pub(crate) objects: BTreeMap<String, ObjectRef>,
@@ -36,7 +38,7 @@ impl TenantReader {
     pub(crate) async fn read(folder: BucketFolder) -> Result<Option<Self>, BucketError> {
         let heads = HeadStore::new(folder.store.clone(), &folder.folder);
         let Some(stored) = heads.read().await? else { return Ok(None) };
-        match Self::with_content(folder, stored.head.content).await {
+        match Self::with_content(folder, stored.head.epoch, stored.head.content).await {
             Err(error) if error.is_not_found() => Err(BucketError::SourceChanged),
             read => read.map(Some),
         }
@@ -45,6 +47,7 @@ impl TenantReader {
     /// Reads the listings of a head.
     pub(crate) async fn with_content(
         folder: BucketFolder,
+        epoch: u64,
         content: Content,
     ) -> Result<Self, BucketError> {
         let mut objects = BTreeMap::new();
@@ -52,7 +55,7 @@ impl TenantReader {
             objects.extend(folder.read_listing(listing).await?.files);
         }
         let snapshot = snapshot_of(&content, &objects);
-        Ok(Self { folder, content, objects, snapshot })
+        Ok(Self { folder, epoch, content, objects, snapshot })
     }
 
     /// Opens a file. Reading it verifies its hash.

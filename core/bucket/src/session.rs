@@ -8,11 +8,13 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 use core_store::{Change, PublishingFailure, StoreError, TenantStore, Watch};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{block_in_place, spawn_blocking};
 
 use crate::error::{BucketError, RequestErrorKind};
 use crate::follow::Follower;
+use crate::place::Place;
 use crate::probe::DeletedObjects;
 use crate::working_copy::{WorkingCopy, WorkingCopyRequest, refresh, send_reads};
 
@@ -21,6 +23,7 @@ use crate::working_copy::{WorkingCopy, WorkingCopyRequest, refresh, send_reads};
 pub struct Session {
     orders: UnboundedSender<Order>,
     deleted_objects: DeletedObjects,
+    place: Place,
 }
 
 /// A request to the thread, with the channel for its answer.
@@ -37,7 +40,7 @@ impl Session {
     ///
     /// Those of [`WorkingCopy::open`].
     pub fn open(request: WorkingCopyRequest) -> Result<Self, BucketError> {
-        let deleted_objects = request.deleted_objects;
+        let (deleted_objects, place) = (request.deleted_objects, request.place.clone());
         let (orders, received) = unbounded_channel();
         let (opened, is_open) = channel();
         let failed = |source| BucketError::File {
@@ -59,12 +62,13 @@ impl Session {
         };
         thread.spawn(serving).map_err(failed)?;
         is_open.recv().unwrap_or(Err(BucketError::SessionEnded))?;
-        Ok(Self { orders, deleted_objects })
+        Ok(Self { orders, deleted_objects, place })
     }
 
     /// The watcher of the folder, which publishes the changes that must outlive this machine.
     pub fn watch(&self) -> Arc<dyn Watch> {
-        Arc::new(Watcher { orders: self.orders.clone(), deleted_objects: self.deleted_objects })
+        let (orders, place) = (self.orders.clone(), self.place.clone());
+        Arc::new(Watcher { orders, deleted_objects: self.deleted_objects, place })
     }
 
     /// Publishes the folder's content and frees the lease. Blocks until that is done.
@@ -105,20 +109,20 @@ impl OpenedCopy {
 
     /// Keeps the folders of a command that is not stopped up to date. Returns only for such a command, and only when a
     /// bucket has not answered for [`crate::GIVE_UP_AFTER`].
-    pub async fn keep_up_to_date(&mut self) -> BucketError {
+    pub async fn keep_up_to_date(&mut self) -> StoreError {
         match self {
             Self::Following(follower) => follower.follow().await,
             Self::Reading(_) | Self::Writing(_) => std::future::pending().await,
         }
     }
 
-    /// Publishes the changes of the command, or the records of its reads. Blocks until that is done.
+    /// Publishes the changes of the command, or the records of its reads.
     ///
     /// # Errors
     ///
     /// Those of [`Session::close`]. A command that only reads does not fail: if its records cannot be sent, the next
     /// command on this machine sends them.
-    pub async fn close(self) -> Result<(), BucketError> {
+    pub async fn close(self) -> Result<(), StoreError> {
         match self {
             Self::Reading(request) => {
                 if let Err(error) = send_reads(&request).await {
@@ -130,7 +134,12 @@ impl OpenedCopy {
                 follower.close().await;
                 Ok(())
             }
-            Self::Writing(session) => session.close(),
+            Self::Writing(session) => {
+                let place = session.place.clone();
+                let closed = spawn_blocking(|| session.close()).await;
+                let closed = closed.unwrap_or(Err(BucketError::SessionEnded));
+                closed.map_err(|error| error.into_store_at(&place))
+            }
         }
     }
 }
@@ -140,11 +149,13 @@ impl OpenedCopy {
 struct Watcher {
     orders: UnboundedSender<Order>,
     deleted_objects: DeletedObjects,
+    place: Place,
 }
 
 impl Watch for Watcher {
     fn changed(&self, _: &TenantStore, change: Change) -> Result<(), StoreError> {
-        ask(&self.orders, |answer| Order::Publish(change, answer)).map_err(BucketError::into_store)
+        let published = ask(&self.orders, |answer| Order::Publish(change, answer));
+        published.map_err(|error| error.into_store_at(&self.place))
     }
 
     fn also_kept(&self) -> Vec<String> {
@@ -163,7 +174,13 @@ fn ask(
 ) -> Result<(), BucketError> {
     let (answer, answered) = channel();
     orders.send(order(answer)).map_err(|_| BucketError::SessionEnded)?;
-    answered.recv().unwrap_or(Err(BucketError::SessionEnded))
+    let wait = || answered.recv().unwrap_or(Err(BucketError::SessionEnded));
+    // If the bucket does not answer for minutes, other exports must go on: the answer to a start that comes too late is
+    // an export that is paid for and not known.
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(wait),
+        _ => wait(),
+    }
 }
 
 async fn serve(mut copy: WorkingCopy, mut orders: UnboundedReceiver<Order>) {
@@ -184,6 +201,9 @@ impl BucketError {
     pub fn failure(&self) -> PublishingFailure {
         match self {
             Self::Request { kind: RequestErrorKind::Refused, .. } => PublishingFailure::Credentials,
+            Self::Request { kind: RequestErrorKind::NoBucket, .. } => {
+                PublishingFailure::Configuration
+            }
             Self::Request { .. } | Self::Unconfirmed { .. } => PublishingFailure::Unreachable,
             Self::Held { .. } | Self::LeaseLost { .. } | Self::SourceChanged => {
                 PublishingFailure::Locked
@@ -204,6 +224,17 @@ impl BucketError {
             error => {
                 StoreError::NotPublished { failure: error.failure(), reason: error.to_string() }
             }
+        }
+    }
+
+    /// The same with the address of the bucket, which the requests do not name.
+    pub fn into_store_at(self, place: &Place) -> StoreError {
+        match self.into_store() {
+            StoreError::NotPublished { failure, reason } => StoreError::NotPublished {
+                failure,
+                reason: format!("{reason} (the store is {place})"),
+            },
+            other => other,
         }
     }
 }

@@ -12,7 +12,7 @@
 //! folder as it is: the writer has brought it up to date, and publishes every generation.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use core_files::FileLock;
@@ -85,8 +85,27 @@ impl WorkingCopyRequest {
         }
     }
 
+    fn held_epoch(&self) -> HeldEpoch {
+        HeldEpoch(self.folder.folder().join(format!("{}.held-epoch", self.tenant)))
+    }
+
     fn known_entry(&self) -> KnownEntry {
         KnownEntry::in_folder(self.folder.folder(), &self.tenant)
+    }
+}
+
+/// The epoch of the last lease that this machine has held, in a file beside the tenant's folder.
+struct HeldEpoch(PathBuf);
+
+impl HeldEpoch {
+    fn set(&self, epoch: u64) -> Result<(), BucketError> {
+        Ok(core_files::replace_file(&self.0, epoch.to_string().as_bytes())?)
+    }
+
+    /// Returns true if this machine has held the lease in an epoch.
+    fn is(&self, epoch: u64) -> Result<bool, BucketError> {
+        let text = core_files::read_if_present(&self.0)?;
+        Ok(text.is_some_and(|text| text == epoch.to_string().as_bytes()))
     }
 }
 
@@ -150,13 +169,16 @@ impl WorkingCopy {
         // Its holder has lost its lease, or is about to end.
         let session = FileLock::try_acquire(&session_path(request))?;
         let session = session.ok_or_else(|| locked(&request.folder))?;
+        // The epoch before is that of the last holder.
+        let last = published.epoch.saturating_sub(1);
+        let mut brought = bring(request, tenant, published, last).await;
         for _ in 1..ATTEMPTS {
-            match bring(request, tenant, published).await {
-                Err(BucketError::SourceChanged) => {}
-                ended => return ended.map(|()| session),
+            if matches!(brought, Err(BucketError::SourceChanged)) {
+                brought = bring(request, tenant, published, last).await;
             }
         }
-        bring(request, tenant, published).await?;
+        brought?;
+        request.held_epoch().set(published.epoch)?;
         Ok(session)
     }
 
@@ -263,9 +285,9 @@ async fn refresh_once(
 ) -> Result<(), BucketError> {
     let published = match TenantReader::read(folder.clone()).await? {
         Some(reader) => reader,
-        None => TenantReader::with_content(folder.clone(), Content::default()).await?,
+        None => TenantReader::with_content(folder.clone(), 0, Content::default()).await?,
     };
-    bring(request, tenant, &published).await
+    bring(request, tenant, &published, published.epoch).await
 }
 
 /// Sends the records of reads that are in the folder's ledger and not in the bucket.
@@ -282,7 +304,7 @@ pub async fn send_reads(request: &WorkingCopyRequest) -> Result<(), BucketError>
     reads::send(&folder, &tenant.ledger().content()?, &request.known_entry()).await
 }
 
-/// Brings a tenant's folder up to date with the published content.
+/// Brings a tenant's folder up to date with the published content. `last_epoch` is that of the last holder of the lease.
 ///
 /// # Errors
 ///
@@ -291,6 +313,7 @@ async fn bring(
     request: &WorkingCopyRequest,
     tenant: &TenantStore,
     published: &TenantReader,
+    last_epoch: u64,
 ) -> Result<(), BucketError> {
     let known = request.known_entry();
     let ledger = tenant.ledger().content()?;
@@ -317,7 +340,11 @@ async fn bring(
         }
         ended => ended?,
     };
-    lock.downloads()?.replace_notes(&published.content.notes)?;
+    // If no other machine has held the lease since, the notes of the folder are at least as new. The bucket may have
+    // been gone when an export was started, and lack its note: it would be paid for again.
+    if !request.held_epoch().is(last_epoch)? {
+        lock.downloads()?.replace_notes(&published.content.notes)?;
+    }
     Ok(known.set(arrived.ledger.as_ref())?)
 }
 
@@ -341,7 +368,7 @@ async fn wait_for_arrival(request: &WorkingCopyRequest) -> Result<FileLock, Buck
     }
 }
 
-fn session_path(request: &WorkingCopyRequest) -> std::path::PathBuf {
+fn session_path(request: &WorkingCopyRequest) -> PathBuf {
     request.folder.folder().join(format!("{}.session", request.tenant))
 }
 

@@ -71,7 +71,8 @@ impl TenantWriter {
     ) -> Result<Self, BucketError> {
         let random = request.random.clone();
         let lease = HeldLease::acquire(folder.store.clone(), &folder.folder, request).await?;
-        let published = TenantReader::with_content(folder, lease.content().await?).await?;
+        let (epoch, content) = (lease.epoch().await?, lease.content().await?);
+        let published = TenantReader::with_content(folder, epoch, content).await?;
         let (reads, present): (BTreeMap<_, _>, BTreeMap<_, _>) =
             published.folder.list().await?.into_iter().partition(|(key, _)| reads::is_key(key));
         let doomed = &published.content.doomed;

@@ -5,7 +5,7 @@ use core_bucket::{
     Session, WorkingCopyRequest,
 };
 use core_engine::{Failure, Host};
-use core_store::{Store, StoreError};
+use core_store::Store;
 
 use crate::config::Config;
 use crate::environment::Environment;
@@ -177,13 +177,7 @@ fn failure(error: BucketError) -> Failure {
 
 /// The failure with the address of the bucket, which the requests do not name.
 fn failure_at(place: &Place, error: BucketError) -> Failure {
-    match error.into_store() {
-        StoreError::NotPublished { failure, reason } => {
-            StoreError::NotPublished { failure, reason: format!("{reason} (the store is {place})") }
-                .into()
-        }
-        other => other.into(),
-    }
+    error.into_store_at(place).into()
 }
 
 #[cfg(test)]

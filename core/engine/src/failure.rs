@@ -198,6 +198,14 @@ pub(crate) fn failure_of_place(error: StoreError) -> Failure {
     if is_wrong { Failure::new(FailureKind::Configuration, error) } else { error.into() }
 }
 
+/// The error of a write that an export depends on. It has the kind of a host that cannot be reached if the store is in a
+/// bucket that does not answer.
+pub(crate) fn journal_error(error: StoreError) -> io::Error {
+    let is_unreachable = FailureKind::from(&error) == FailureKind::Unreachable;
+    let kind = if is_unreachable { io::ErrorKind::HostUnreachable } else { io::ErrorKind::Other };
+    io::Error::new(kind, error)
+}
+
 fn is_wrong_place(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{
         AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory, NotFound,

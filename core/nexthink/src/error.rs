@@ -289,7 +289,7 @@ pub enum NexthinkError {
         cap: u64,
     },
     /// The record of an export could not be kept, so it could be paid for twice.
-    #[error("cannot keep an export on the disk of the store")]
+    #[error("cannot keep the record of an export in the store")]
     Journal {
         /// The error of the writer.
         #[source]
@@ -354,6 +354,10 @@ impl NexthinkError {
             | Self::DownloadChanged { .. }
             | Self::LengthMismatch { .. }
             | Self::TooLarge { .. } => ErrorKind::Data,
+            // The store is in another place.
+            Self::Journal { source } if source.kind() == io::ErrorKind::HostUnreachable => {
+                ErrorKind::Unreachable
+            }
             Self::Journal { .. } | Self::Sink { .. } => ErrorKind::Local,
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use core_bucket::{BucketError, Follower, GIVE_UP_AFTER, POLL_INTERVAL};
 use core_simulator::{BucketCall, BucketFault, SimulatedBucket};
+use core_store::{PublishingFailure, StoreError};
 use tokio::time::timeout;
 
 use crate::estate::{Estate, FIRST, SECOND};
@@ -81,6 +82,9 @@ async fn a_bucket_that_is_gone_for_minutes_is_waited_for_and_one_that_stays_away
     bucket.update(|behaviour| behaviour.outage = Some(BucketFault::Unavailable));
     let ended = timeout(2 * GIVE_UP_AFTER, follower.follow()).await;
     let error = ended.expect("it gives up");
-    assert!(matches!(error, BucketError::Request { .. }), "{error}");
+    assert!(error.to_string().contains("(the store is s3://"), "{error}");
+    let is_unreachable =
+        matches!(error, StoreError::NotPublished { failure: PublishingFailure::Unreachable, .. });
+    assert!(is_unreachable, "{error}");
     Ok(())
 }

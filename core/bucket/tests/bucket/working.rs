@@ -333,6 +333,41 @@ async fn exports_that_were_started_elsewhere_are_gone_on_with_and_used_ones_forg
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_export_whose_note_the_bucket_did_not_get_is_known_until_another_machine_works() -> Tested
+{
+    let bucket = SimulatedBucket::default();
+    let (machine, other) = (Estate::empty(), Estate::empty());
+    session(&machine, &bucket, || {}).await?;
+    let outage = |fault| bucket.update(|behaviour| behaviour.outage = fault);
+
+    let mut copy = open(&machine, &bucket).await?;
+    outage(Some(BucketFault::Unavailable));
+    machine.lock().downloads()?.set_note("devices", b"an export")?;
+    let sent = copy.publish(Change::Notes).await;
+    assert!(matches!(sent, Err(BucketError::Unconfirmed { .. })), "{sent:?}");
+    drop(copy);
+    outage(None);
+
+    let noted = [("devices".to_owned(), b"an export".to_vec())];
+    assert!(refresh(&request(&machine, &bucket)).await?, "no process writes here");
+    assert_eq!(machine.tenant.download_notes()?, noted);
+    let mut copy = open(&machine, &bucket).await?;
+    assert_eq!(machine.tenant.download_notes()?, noted);
+    // Again without a word to the bucket, as if the machine were lost.
+    machine.lock().downloads()?.set_note("users", b"another export")?;
+    copy.publish(Change::State).await?;
+    machine.lock().downloads()?.set_note("alerts", b"a third one")?;
+    drop(copy);
+
+    session(&other, &bucket, || {}).await?;
+    drop(open(&machine, &bucket).await?);
+    let names: Vec<_> =
+        machine.tenant.download_notes()?.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["devices", "users"], "the bucket's, since another machine has worked");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bucket_that_ignores_conditions_is_refused_before_anything_is_in_it() -> Tested {
     let behaviour = BucketBehaviour { ignores_conditions: true, ..BucketBehaviour::default() };
     let bucket = SimulatedBucket::new(behaviour);

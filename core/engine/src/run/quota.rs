@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use core_nexthink::{ClockOffset, NexthinkError, QuotaState};
 use core_store::{RunLock, TenantStore};
 
-use crate::failure::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind, journal_error};
 use crate::host::Host;
 use crate::moment::Moment;
 
@@ -297,8 +297,8 @@ impl Counted {
 
     fn save(&self) -> Result<(), NexthinkError> {
         let bytes = serde_json::to_vec(&self.ledger).map_err(std::io::Error::other);
-        let saved = bytes
-            .and_then(|bytes| self.lock.set_state(STATE, &bytes).map_err(std::io::Error::other));
+        let saved =
+            bytes.and_then(|bytes| self.lock.set_state(STATE, &bytes).map_err(journal_error));
         saved.map_err(|error| NexthinkError::Journal { source: Arc::new(error) })
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::encrypted_downloads::Files;
 use super::quota::{QuotaClock, QuotaReservation};
+use crate::failure::journal_error;
 use core_terminal::bytes;
 
 /// The largest age of a resumable export, in milliseconds: two hours, which is longer than a run waits for an export.
@@ -150,12 +151,12 @@ impl ExportJournal for Journal {
             boot_id: core_files::boot_id(),
             record: record.clone(),
         })?;
-        self.downloads.set_note(&self.name, &note).map_err(io::Error::other)
+        self.downloads.set_note(&self.name, &note).map_err(journal_error)
     }
 
     fn forget(&mut self) -> io::Result<()> {
         // The file stays: it is open, and is truncated before it is written again.
-        self.downloads.remove_note(&self.name).map_err(io::Error::other)
+        self.downloads.remove_note(&self.name).map_err(journal_error)
     }
 }
 
