@@ -29,6 +29,9 @@ use crate::{audit, destinations, instance, mcp, privacy, queries, retention, sch
 /// A configuration whose every value is valid.
 #[derive(Debug)]
 pub struct Config {
+    /// The name of the tenant on the command line, in figures and for its due times: that of its file in a fleet, else
+    /// that of Nexthink's tenant.
+    pub name: String,
     /// The settings of the engine. Secrets are references until they are needed.
     pub settings: Settings,
     /// The bucket that the store is in, if it is in one; `store` of the settings is then a working copy.
@@ -122,6 +125,7 @@ impl Config {
         let (Some(tenant), Some(region), Some(time_zone), Some((store, bucket))) = read else {
             unreachable!("what is missing or wrong is a problem");
         };
+        let name = paths.tenant().unwrap_or(tenant.as_str()).to_owned();
         let settings = Settings {
             endpoints: endpoints.unwrap_or_else(|| Endpoints::for_tenant(&tenant, &region)),
             account,
@@ -147,7 +151,7 @@ impl Config {
             audit,
             retention,
         };
-        Ok(Self { settings, bucket, schedule, heartbeat, mcp, record, effective, warnings })
+        Ok(Self { name, settings, bucket, schedule, heartbeat, mcp, record, effective, warnings })
     }
 }
 

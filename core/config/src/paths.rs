@@ -43,6 +43,11 @@ impl Paths {
         self.environment
     }
 
+    /// The name of the tenant in its fleet; None without a fleet.
+    pub(crate) fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+
     /// The path of a file beside the configuration. In a fleet each tenant has its own, named after it.
     pub(crate) fn in_folder(&self, name: &str) -> PathBuf {
         let extension = Path::new(name).extension().unwrap_or_default();

@@ -85,11 +85,6 @@ impl Source {
         }
     }
 
-    /// The name that the tenant of a configuration has on the command line and in figures.
-    pub fn tenant_name(&self, config: &Config) -> String {
-        self.chosen_name().unwrap_or(config.tenant.as_str()).to_owned()
-    }
-
     /// The folder that other files of the user are looked up in: the one that the configuration is in, or a tenant's
     /// own folder in a fleet.
     pub fn folder(&self, environment: Environment) -> PathBuf {

@@ -14,7 +14,7 @@ use core_fleet::{Ended, Fleet, LastRun};
 use core_rules::book::Book;
 use core_rules::rule::Severity;
 use core_store::{Manifest, Outcome, TableKind, TenantStore};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::exit_codes::{ExitCodes, RunOutcome};
@@ -164,24 +164,24 @@ fn count_failed(runs: &[RunRecord], is_running: bool, codes: ExitCodes) -> u32 {
 /// The store cannot be read.
 pub fn last_run(tenant: &TenantStore) -> Result<Option<LastRun>, Failure> {
     let published = tenant.current()?;
-    let created = published.and_then(|generation| generation.manifest().created_at.parse().ok());
-    Ok(created.map(|started| LastRun { started, ended: Some((started, Ended::Published)) }))
+    let started = published.and_then(|generation| started(generation.manifest()));
+    Ok(started.map(|started| LastRun { started, ended: Some((started, Ended::Published)) }))
 }
 
-/// Returns true if a run of the tenant is due now, by its store.
+/// Returns the start of the run that made a generation, to the millisecond: a run may start just after it was due.
 ///
-/// # Errors
-///
-/// The store cannot be read.
-pub fn is_due(config: &Config, tenant: &TenantStore, now: Moment) -> Result<bool, Failure> {
-    let due = next_run(config, last_run(tenant)?, now);
-    Ok(due.is_some_and(|due| due <= now.to_timestamp()))
+/// That is the time of the generation's ID, unless it was set after the ID of a generation that a wrong clock had dated.
+pub(crate) fn started(manifest: &Manifest) -> Option<Timestamp> {
+    let start = Timestamp::from_millisecond(i64::try_from(manifest.id.time_ms()).ok()?).ok()?;
+    let published: Timestamp = manifest.created_at.parse().ok()?;
+    // The time of publishing is written to the second.
+    Some(start.min(published.saturating_add(SignedDuration::from_millis(999)).ok()?))
 }
 
 /// Returns the time of the next run of `schedule` after the last one.
 fn next_run(config: &Config, last: Option<LastRun>, now: Moment) -> Option<Timestamp> {
     let now = now.to_timestamp();
     let mut alone = Fleet::default();
-    alone.set(config.tenant.as_str(), config.schedule.clone(), last, now);
+    alone.set(&config.name, config.schedule.clone(), last, now);
     alone.wake_at(now).map(|due| due.max(now))
 }

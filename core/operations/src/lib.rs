@@ -2,6 +2,7 @@
 
 mod all_runs;
 mod bulletin;
+mod due;
 mod exit_codes;
 pub mod figures;
 pub mod health;
@@ -18,6 +19,7 @@ mod watch;
 
 pub use self::all_runs::{AllRuns, TenantRun, run_all};
 pub use self::bulletin::Bulletin;
+pub use self::due::DueCheck;
 pub use self::exit_codes::{ExitCodes, RunOutcome};
 pub use self::health::Health;
 pub use self::heartbeat::heartbeat_after_run;

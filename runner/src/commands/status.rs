@@ -16,10 +16,7 @@ pub(super) fn status(global: &Global, arguments: &StatusArguments) -> Result<Exi
         Some(source) => config::load(source),
         None => super::opened::demo_config(global),
     }?;
-    let name = match &source {
-        Some(source) => source.tenant_name(&config),
-        None => config.tenant.as_str().to_owned(),
-    };
+    let name = config.name.clone();
     let health = Health::read(&config, host(), EXIT_CODE_TABLE)?;
     let rows = describe(&name, &health, EXIT_CODE_TABLE).into_iter();
     let row = StatusRow::new(name, Ok(health));

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use core_cli::{Global, RunArguments};
 use core_operations::figures::{self, Figures};
-use core_operations::{Health, health, heartbeat_after_run};
+use core_operations::{DueCheck, Health, heartbeat_after_run};
 
 use super::run;
 use crate::config::{self, Source};
 use crate::exit::{EXIT_CODE_TABLE, Exit, Failure};
-use crate::host::{engine, host};
+use crate::host::host;
 use crate::output;
 
 /// Runs, writes the figures and sends the heartbeat. Neither changes how the run has ended.
@@ -22,21 +22,20 @@ pub(in crate::commands) async fn run_monitored(
     if let Some(path) = &arguments.metrics_file {
         figures::check_file(path)?;
     }
-    if arguments.if_due && config.bucket.is_some() {
-        let tenant = engine(&config).tenant()?;
-        if !health::is_due(&config, &tenant, host().now())? {
-            output::note("another process has run this tenant, so it is not due any more");
-            return Ok(Exit::Complete);
-        }
+    let due = DueCheck::begin(&config, host())?;
+    if arguments.if_due && !due.as_ref().map_or(Ok(true), |due| due.is_due(&config))? {
+        output::note("another process has run this tenant, so it is not due any more");
+        return Ok(Exit::Complete);
     }
     let ended = run(global, &config, arguments).await;
+    due.iter().for_each(DueCheck::ran);
     let health = || Health::read(&config, host(), EXIT_CODE_TABLE).ok();
     if let Some(path) = &arguments.metrics_file {
-        write_figures(path, &[(source.tenant_name(&config), health())]);
+        write_figures(path, &[(config.name.clone(), health())]);
     }
     #[cfg(feature = "opentelemetry")]
     crate::telemetry::collector::record(|| {
-        let (name, health) = (source.tenant_name(&config), health());
+        let (name, health) = (config.name.clone(), health());
         let tenants = vec![(name.as_str(), health.as_ref())];
         Figures { tenants, ..Figures::default() }.to_text()
     });
