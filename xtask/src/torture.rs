@@ -1,8 +1,9 @@
 //! The faults that the gate tries for a minute, for as long as you want: kills, failures and losses of power at every
 //! operation, thousands of seeds of a simulated disk, processes that meet, a simulated year, random queries.
 //!
-//! Each is a test of the gate with larger numbers, so that there is one way to judge what is left. A failure names its
-//! seed, and the command that replays it is printed.
+//! Each is a test of the gate with larger numbers, so that there is one way to judge what is left. Only the schedulers
+//! over a bucket are no part of the gate, since they need another build and minutes. A failure names its seed, and the
+//! command that replays it is printed.
 
 use std::path::Path;
 use std::process::Command;
@@ -37,6 +38,20 @@ pub(crate) enum Torture {
     /// Run and deliver on such a disk.
     #[command(after_help = "Example:\n  cargo xtask torture seeds --count 1000")]
     Seeds(Seeds),
+    /// Let schedulers on several machines share a store in a bucket: lose and pause machines, set their clocks wrong,
+    /// take the bucket away. Needs a build with the feature `bucket`, libfaketime, and a quarter of an hour.
+    #[command(after_help = "Example:\n  cargo xtask torture schedulers --minutes 30 --count 8")]
+    Schedulers {
+        /// The number of due times for which three machines compete, a minute apart.
+        #[arg(long, default_value_t = 12)]
+        minutes: u64,
+        /// The first seed of the moments at which machines are lost or paused.
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        /// The number of seeds, all of which are tried at the same time.
+        #[arg(long, default_value_t = 4)]
+        count: u64,
+    },
     /// Live through a year of scheduled runs with random faults.
     #[command(after_help = "Example:\n  cargo xtask torture year --seed 7")]
     Year {
@@ -93,6 +108,11 @@ pub(crate) fn run(root: &Path, torture: &Torture) -> anyhow::Result<()> {
         Torture::Seeds(seeds) => {
             tries("seeds", light(root, "it", "seeds::"), "TORTURE_SEEDS", seeds)
         }
+        Torture::Schedulers { minutes, first, count } => {
+            let mut command = schedulers(root);
+            command.env("TORTURE_MINUTES", minutes.to_string());
+            tries("schedulers", command, "TORTURE_SEEDS", &Seeds { first: *first, count: *count })
+        }
         Torture::Year { seed, days } => {
             let mut command = light(root, "it", "year::");
             command.env("TORTURE_SEED", seed.to_string()).env("TORTURE_DAYS", days.to_string());
@@ -125,6 +145,12 @@ fn commands(root: &Path, seconds: u64) -> anyhow::Result<()> {
 fn test(root: &Path, target: &str, filter: &str) -> Command {
     let arguments = ["test", "--workspace", "--test", target, "--", "--nocapture", filter];
     cargo(root, &arguments)
+}
+
+/// The tests of schedulers that share a bucket. They mostly wait, so all of them run at the same time.
+fn schedulers(root: &Path) -> Command {
+    let arguments = ["test", "--workspace", "--features", "runner/bucket", "--test", "schedulers"];
+    cargo(root, &[&arguments[..], &["--", "--nocapture", "--test-threads=16"]].concat())
 }
 
 /// Some tests of the store (`store`) or of the engine (`it`), which are built without the query engine.
