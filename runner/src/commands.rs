@@ -33,6 +33,7 @@ mod status;
 mod store;
 mod support_bundle;
 
+use core_bucket::NOT_CLOSED;
 use core_cli::{Cli, Command, ExportCommand, Global, ReportFormat, RunArguments, StoreCommand};
 use core_store::TenantStore;
 
@@ -46,7 +47,7 @@ use self::opened::Opened;
 /// The memory that the queries of rules may hold, in a process of their own.
 pub(crate) const RULES_MEMORY_BYTES: u64 = core_evaluation::MEMORY_BYTES as u64;
 
-/// Does what the command line says, in a working copy if the store is in a bucket.
+/// Does what the command line says, in a working copy if the store is in a bucket. A lost lease explains other failures.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let opened = match (Box::pin(working_copy::open(&cli)).await, &cli.command) {
         // The rest is looked at all the same.
@@ -63,16 +64,13 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     };
     let closed = tokio::select! {
         closed = Box::pin(opened.close()) => closed.map_err(Failure::from),
-        reason = signal() => Err(Failure::new(reason.into(), anyhow::anyhow!(CLOSING))),
+        reason = signal() => Err(Failure::new(reason.into(), anyhow::anyhow!(NOT_CLOSED))),
     };
     match (ended, closed) {
-        // That the lease is lost is the cause of other failures.
         (Err(_), Err(closed)) if closed.exit == Exit::Locked => Err(closed),
         (ended, closed) => ended.and_then(|exit| closed.map(|()| exit)),
     }
 }
-
-const CLOSING: &str = "stopped by a signal before the bucket had everything: run this again";
 
 async fn dispatch_command(cli: Cli) -> Result<Exit, Failure> {
     let Cli { global, worker, worker_session, command, .. } = cli;

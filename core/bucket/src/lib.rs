@@ -29,6 +29,6 @@ pub use head_store::{HeadStore, StoredHead, Written};
 pub use lease::{HeldLease, LIFETIME, LeaseRequest, Random};
 pub use place::{BucketAddress, ClientSettings, Place, Service};
 pub use probe::{DeletedObjects, probe};
-pub use session::{OpenedCopy, Session};
+pub use session::{NOT_CLOSED, OpenedCopy, Session};
 pub use waiter::{Verdict, Waiter};
 pub use working_copy::{WorkingCopy, WorkingCopyRequest, refresh, send_reads};

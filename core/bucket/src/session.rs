@@ -18,6 +18,9 @@ use crate::place::Place;
 use crate::probe::DeletedObjects;
 use crate::working_copy::{WorkingCopy, WorkingCopyRequest, refresh, send_reads};
 
+/// The message of a command that a signal has ended while [`OpenedCopy::close`] was at work.
+pub const NOT_CLOSED: &str = "stopped by a signal before the bucket had everything: run this again";
+
 /// The working copy of a process that writes.
 #[derive(Debug)]
 pub struct Session {

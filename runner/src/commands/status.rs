@@ -16,10 +16,9 @@ pub(super) fn status(global: &Global, arguments: &StatusArguments) -> Result<Exi
         Some(source) => config::load(source),
         None => super::opened::demo_config(global),
     }?;
-    let name = config.name.clone();
     let health = Health::read(&config, host(), EXIT_CODE_TABLE)?;
-    let rows = describe(&name, &health, EXIT_CODE_TABLE).into_iter();
-    let row = StatusRow::new(name, Ok(health));
+    let rows = describe(&config.name, &health, EXIT_CODE_TABLE).into_iter();
+    let row = StatusRow::new(config.name.clone(), Ok(health));
     match arguments.output {
         ReportFormat::Json => output::json(&row)?,
         ReportFormat::Table => {

@@ -49,8 +49,8 @@ pub(in crate::commands) async fn copy(
     };
     let copied = tokio::select! {
         copied = core_bucket::copy(&request) => copied.map_err(|error| {
-            let Failure { exit, error } = Failure::from(error);
-            Failure { exit, error: error.context(format!("{tenant} was not copied from {from} to {to}")) }
+            let failure = core_engine::Failure::from(error.into_store());
+            failure.context(format!("{tenant} was not copied from {from} to {to}"))
         })?,
         reason = signal() => {
             let error = anyhow::anyhow!("stopped by a signal; the next copy goes on from here");
