@@ -9,6 +9,9 @@ use core_ingest::sniff::{FIRST_BYTES, sniff};
 const DELIMITERS: [(char, &str); 4] =
     [('\t', "tabs"), (';', "semicolons"), ('|', "vertical bars"), ('\x1F', "unit separators")];
 
+/// The most columns of a header.
+const MAX_COLUMNS: usize = 1_024;
+
 /// An accepted file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct File {
@@ -55,7 +58,8 @@ fn read_records(file: &[u8]) -> (Vec<Record>, Option<RejectionReason>) {
     let mut records = Vec::new();
     let (mut at, mut line) = (0, 1);
     while at < file.len() {
-        match read_record(file, &mut at, &mut line) {
+        let is_header = records.iter().all(is_blank);
+        match read_record(file, &mut at, &mut line, is_header) {
             Ok(record) => records.push(record),
             Err(rejection) => return (records, Some(rejection)),
         }
@@ -63,7 +67,12 @@ fn read_records(file: &[u8]) -> (Vec<Record>, Option<RejectionReason>) {
     (records, None)
 }
 
-fn read_record(file: &[u8], at: &mut usize, line: &mut u64) -> Result<Record, RejectionReason> {
+fn read_record(
+    file: &[u8],
+    at: &mut usize,
+    line: &mut u64,
+    is_header: bool,
+) -> Result<Record, RejectionReason> {
     let mut record = Record { line: *line, cells: Vec::new(), quoted: false };
     loop {
         let cell = if file.get(*at) == Some(&b'"') {
@@ -74,16 +83,21 @@ fn read_record(file: &[u8], at: &mut usize, line: &mut u64) -> Result<Record, Re
         };
         record.cells.push(cell);
         let rest = &file[*at..];
-        match rest {
-            [b',', ..] => *at += 1,
-            [b'\r', b'\n', ..] | [b'\n', ..] => {
-                *at += if rest[0] == b'\r' { 2 } else { 1 };
-                *line += 1;
-                return Ok(record);
-            }
+        let (separator, is_last) = match rest {
+            [b',', ..] => (1, false),
+            [b'\r', b'\n', ..] => (2, true),
+            [b'\n', ..] => (1, true),
             [b'\r', ..] => return Err(RejectionReason::LoneCarriageReturn),
             [_, ..] => return Err(RejectionReason::TextAfterQuote),
-            [] => return Ok(record),
+            [] => (0, true),
+        };
+        if is_header && record.cells.len() > MAX_COLUMNS {
+            return Err(RejectionReason::TooManyColumns);
+        }
+        *at += separator;
+        if is_last {
+            *line += u64::from(separator > 0);
+            return Ok(record);
         }
     }
 }
