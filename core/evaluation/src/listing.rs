@@ -23,7 +23,7 @@ pub fn rules_table(library: &Library, book: Option<&Book>, columns: Option<usize
             open(book, &rule.id).to_string(),
         ]
     });
-    let header = ["rule", "is", "severity", "last result", "finds", "open"];
+    let header = ["rule", "state", "severity", "last result", "finds", "open"];
     core_terminal::table(header, rows, header.len(), columns)
 }
 
