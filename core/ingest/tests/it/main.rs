@@ -12,3 +12,4 @@ mod support;
 mod twin;
 mod types;
 mod values;
+mod wide_headers;
