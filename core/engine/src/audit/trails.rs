@@ -167,8 +167,12 @@ impl Reading<'_> {
         if let Some(newest_ms) = counts.newest_ms {
             coverage.saw_event(newest_ms);
         }
-        notes.trails.insert(self.name.to_owned(), coverage);
-        commit(appender, notes)?;
+        let known = notes.trails.insert(self.name.to_owned(), coverage);
+        if let Err(failure) = commit(appender, notes) {
+            // The events are discarded, and these notes are committed later: the window is still to be read.
+            notes.trails.insert(self.name.to_owned(), known.unwrap_or_default());
+            return Err(failure);
+        }
         report.add(&counts, answer.bytes);
         report.notice_clocks(&clocks);
         Ok(lacking)

@@ -333,3 +333,44 @@ async fn events_go_by_their_own_window_of_retention_and_objects_stay() {
     let published = world.tenant.published().expect("it is published");
     assert_eq!(rows(&published, "nexthink_device"), devices);
 }
+
+/// Reads the new events of every trail; none if the store cannot be locked.
+async fn read_new(world: &World) -> Option<AuditReport> {
+    let engine = world.tenant.engine();
+    let lock = engine.lock().ok()?;
+    let audit = engine.settings.audit.as_ref().expect("it is configured");
+    let cancellation = &Cancellation::default();
+    let reading =
+        Collection { engine, audit, lock: &lock, again: None, login_ahead_ms: None, cancellation };
+    Some(reading.read(None).await)
+}
+
+fn assert_complete(report: Option<AuditReport>) {
+    let report = report.expect("the lock is free");
+    assert!(report.is_complete(), "{:?}", report.shortfalls());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn n2_a_disk_that_is_full_for_a_moment_of_a_reading_costs_no_event() {
+    let world = world().await;
+    let start = Moment(world.now());
+    run(&world).await;
+    let mut operation = 1;
+    loop {
+        world.pass(6 * 3_600_000);
+        world.disk.start_with_fault(&format!("enospc@{operation}"));
+        let report = read_new(&world).await;
+        let was_full = world.disk.operations() >= operation;
+        world.disk.start();
+        if !was_full {
+            assert_complete(report);
+            break;
+        }
+        operation += 1;
+    }
+    assert!(operation > 10, "only {operation} operations");
+    world.pass(3 * DAY_MS);
+    let report = read_new(&world).await;
+    assert_complete(report);
+    world.assert_events("a full disk", start, 300);
+}

@@ -15,6 +15,9 @@ const SEEDS: u64 = 15;
 /// 2026-03-01T00:00:00Z.
 const START: Moment = Moment(1_772_323_200_000);
 
+/// The time for which events are kept.
+const EVENTS_DAYS: u64 = 10;
+
 /// The faults, the more likely ones several times.
 const FAULTS: [&str; 10] =
     ["power", "power", "power", "power", "kill", "kill-after", "torn", "enospc", "eio", "eio"];
@@ -32,7 +35,7 @@ async fn world(name: &str) -> World {
     retention.generations.keep_days = 1;
     retention.generations.keep_all_days = 1;
     retention.ledger_days = 10;
-    retention.events_days = 10;
+    retention.events_days = EVENTS_DAYS;
     for _ in 0..2 {
         run_well(&world, "at first").await;
     }
@@ -54,6 +57,7 @@ async fn run_well(world: &World, case: &str) {
     assert_true(case, &now, &now, &truth, true);
     world.assert_delivered(case);
     world.assert_whole(case);
+    world.assert_events(case, START, EVENTS_DAYS);
 }
 
 /// Draws a fault at any operation of a run with its delivery.

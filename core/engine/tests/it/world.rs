@@ -1,7 +1,7 @@
 //! A tenant that lives by a clock of its own: its estate changes, it runs and delivers, and what it has is compared with
 //! what is true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use core_engine::run::{Finished, RunOptions};
 use core_engine::{Cancellation, Failure, Moment, Progress, deliver, jupiterone};
 use core_files::SimulatedDisk;
 use core_jupiterone::DeliveryReport;
-use core_simulator::{Behaviour, JupiterOne, JupiterOneBehaviour, TenantSpec};
+use core_simulator::{Behaviour, JupiterOne, JupiterOneBehaviour, SimulatedTrail, TenantSpec};
 use core_store::{Outcome, TenantStore};
 
 use super::deliveries;
@@ -161,6 +161,27 @@ impl World {
         if generation.manifest().outcome == Outcome::Complete {
             let stale: Vec<_> = kept.difference(&published).collect();
             assert!(stale.is_empty(), "{case}: JupiterOne still has {stale:?}");
+        }
+    }
+
+    /// Fails unless the store has exactly the events of the trail, day by day, since runs began at `start` and so many days
+    /// are kept.
+    pub(crate) fn assert_events(&self, case: &str, start: Moment, kept_days: u64) {
+        let log = self.store().events(core_engine::audit::LOG).expect("it can be read");
+        let mut stored: BTreeMap<String, usize> = BTreeMap::new();
+        for file in log.files() {
+            *stored.entry(file.day.clone()).or_default() += usize::try_from(file.rows).unwrap_or(0);
+        }
+        let now = self.now();
+        // The first day is read in part, the last ones may still be, and what is kept ends within a day.
+        let first =
+            (start.0 + 2 * DAY_MS).max(now.saturating_sub((kept_days - 2) * DAY_MS)) / DAY_MS;
+        for day in first..(now - 2 * DAY_MS) / DAY_MS {
+            let (from, to) = (day * DAY_MS / 1_000, (day + 1) * DAY_MS / 1_000);
+            let lines = self.tenant.simulator.audit_lines(&SimulatedTrail::Portal, from, to).len();
+            let name = Moment(day * DAY_MS).to_timestamp().strftime("%Y-%m-%d").to_string();
+            let found = stored.get(&name).copied().unwrap_or(0);
+            assert_eq!(found, lines, "{case}: events of {name}");
         }
     }
 

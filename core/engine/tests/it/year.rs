@@ -10,7 +10,6 @@ use std::time::Duration;
 use core_engine::run::RunOptions;
 use core_engine::{Ending, Failure, FailureKind, Moment, ledger};
 use core_fleet::{Ended, Fleet, Missed, TenantSettings, Timetable};
-use core_simulator::SimulatedTrail;
 use core_store::{ClockVerdict, Retention};
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
@@ -115,28 +114,6 @@ impl Member {
             self.world.assert_whole(&case);
         }
         ended(finished.map(drop), self.world.now())
-    }
-
-    /// Fails unless the store has exactly the events of the trail, day by day.
-    fn assert_events(&self, case: &str) {
-        let store = self.world.store();
-        let log = store.events(core_engine::audit::LOG).expect("it can be read");
-        let mut stored: BTreeMap<String, usize> = BTreeMap::new();
-        for file in log.files() {
-            *stored.entry(file.day.clone()).or_default() += usize::try_from(file.rows).unwrap_or(0);
-        }
-        let now = self.world.now();
-        // The first day is read in part, the last ones may still be, and what is kept ends within a day.
-        let first =
-            (START.0 + 2 * DAY_MS).max(now.saturating_sub((KEPT_DAYS - 2) * DAY_MS)) / DAY_MS;
-        for day in first..(now - 2 * DAY_MS) / DAY_MS {
-            let (from, to) = (day * DAY_MS / 1_000, (day + 1) * DAY_MS / 1_000);
-            let lines =
-                self.world.tenant.simulator.audit_lines(&SimulatedTrail::Portal, from, to).len();
-            let name = timestamp(day * DAY_MS).strftime("%Y-%m-%d").to_string();
-            let found = stored.get(&name).copied().unwrap_or(0);
-            assert_eq!(found, lines, "{case}: events of {name}");
-        }
     }
 
     /// The retention of now.
@@ -257,7 +234,7 @@ async fn play(seed: u64, days: u64) -> BTreeMap<String, Member> {
                 let case = format!("seed {seed}, day {day}, {name}");
                 member.run(seed, true).await;
                 member.assert_kept(&case);
-                member.assert_events(&case);
+                member.world.assert_events(&case, START, KEPT_DAYS);
             }
             if day % 50 == 15 {
                 member.world.set_time(now);
