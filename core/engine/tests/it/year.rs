@@ -229,7 +229,8 @@ async fn play(seed: u64, days: u64) -> BTreeMap<String, Member> {
             // What a person would do who looks at it once a day.
             fleet.resume(name, timestamp(now));
             if day % 10 == 0 {
-                now += HOUR_MS;
+                // Nexthink asks for waits of two hours at most.
+                now += 3 * HOUR_MS;
                 member.world.set_time(now);
                 let case = format!("seed {seed}, day {day}, {name}");
                 member.run(seed, true).await;
