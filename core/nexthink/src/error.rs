@@ -289,7 +289,7 @@ pub enum NexthinkError {
         cap: u64,
     },
     /// The record of an export could not be kept, so it could be paid for twice.
-    #[error("cannot keep the record of an export in the store")]
+    #[error("cannot keep an export in the store")]
     Journal {
         /// The error of the writer.
         #[source]

@@ -331,7 +331,7 @@ fn e17_a_file_that_is_larger_than_the_disk_is_not_begun() {
     let case = handed_out(|download| download.announced_length = announced);
     // Not every system tells how much room there is; there the cap on downloads holds.
     let telling = if cfg!(unix) {
-        "cannot keep an export on the disk of the store: a download has 9000000.0 TB more, and "
+        "cannot keep an export in the store: a download has 9000000.0 TB more, and "
     } else {
         "the download is larger than the cap of 8589934592 bytes"
     };
