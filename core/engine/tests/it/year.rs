@@ -82,13 +82,14 @@ impl Member {
         self.runs += 1;
         let world = &self.world;
         world.disk.start();
+        // Before the disk may fail.
+        let (before, known) = (world.store().current().ok().flatten(), world.published());
         let trouble = if calm { Trouble::None } else { strike(world, &mut self.random) };
         let day = (world.now() - START.0) / DAY_MS;
         let name = world.tenant.settings.tenant.as_str();
         let case = format!("seed {seed}, day {day}, {name}, run {}, {trouble:?}", self.runs);
         *self.troubles.entry(kind_of(&trouble)).or_default() += 1;
-        let before = world.store().current().ok().flatten();
-        let (known, truth) = (world.published(), world.truth());
+        let truth = world.truth();
         let accepted = if calm { every_type() } else { Vec::new() };
         let options = RunOptions { accept_shrink: accepted, ..RunOptions::default() };
         let finished = world.run(&options).await;
