@@ -57,7 +57,7 @@ pub fn main() -> ExitCode {
     output::set_terminal_columns(cli.worker_columns);
     config::choose_tenant(&cli);
     let in_environment = system::variable("NEXTHINK_GRAPH_CONFIG").map(PathBuf::from);
-    system::set_own_options(&cli.own_options(in_environment.as_deref()));
+    system::set_own_command(cli.own_command(system::program(), in_environment.as_deref()));
     match cli.worker_memory_bytes(commands::RULES_MEMORY_BYTES) {
         Some(memory_bytes) => work(cli, memory_bytes, wants_json),
         None => run(cli, threads::start_runtime(), wants_json),

@@ -2,7 +2,6 @@
 //! module of the workspace reads them.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::io;
 use std::num::NonZero;
 use std::process::{Command, Stdio};
@@ -169,25 +168,15 @@ pub(crate) fn own_command() -> &'static str {
     OWN_COMMAND.get_or_init(|| program().to_owned())
 }
 
-/// Adds the options that name a configuration and a tenant to the commands in messages. It comes before the first message.
-pub(crate) fn set_own_options(options: &[OsString]) {
-    if let Some(command) = command_with(program(), options) {
-        // It is set once, at the start.
-        let _ = OWN_COMMAND.set(command);
-    }
-}
-
-/// A command with options as a shell reads them; none if an option has a NUL, which no argument of a process can have.
-fn command_with(program: &str, options: &[OsString]) -> Option<String> {
-    let options: Vec<_> = options.iter().map(|option| option.to_string_lossy()).collect();
-    let words = shlex::try_join(options.iter().map(|option| &**option)).ok()?;
-    Some(if words.is_empty() { program.to_owned() } else { format!("{program} {words}") })
+/// Sets it. This comes before the first message.
+pub(crate) fn set_own_command(command: String) {
+    let _ = OWN_COMMAND.set(command);
 }
 
 static OWN_COMMAND: OnceLock<String> = OnceLock::new();
 
 /// The program as the user types it.
-fn program() -> &'static str {
+pub(crate) fn program() -> &'static str {
     if variable("CARGO_MANIFEST_DIR").is_some() {
         "cargo run -p runner --"
     } else {
@@ -198,16 +187,6 @@ fn program() -> &'static str {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_command_of_a_message_can_be_pasted_into_a_shell() {
-        assert_eq!(command_with("printf", &[]).as_deref(), Some("printf"));
-        for word in ["a/b.toml", "two words", "it's", "$HOME", "", "naïve", "a\\b"] {
-            let script = command_with("printf", &["%s".into(), word.into()]).expect("no NUL");
-            let printed = Command::new("/bin/sh").args(["-c", &script]).output().expect("a shell");
-            assert_eq!(String::from_utf8_lossy(&printed.stdout), word);
-        }
-    }
 
     #[test]
     fn a_user_has_a_number_and_a_name_if_the_system_lists_one() {

@@ -48,9 +48,13 @@ impl Cli {
         matches!(self.command, Some(Command::Destroy(_)))
     }
 
-    /// The options that a command which the user may copy from a message has to have as well. A configuration that is
-    /// in the environment, too, needs no option.
-    pub fn own_options(&self, in_environment: Option<&Path>) -> Vec<OsString> {
+    /// The start of a command that the user may copy from a message: the program, and the configuration and the tenant that
+    /// the user has named. A configuration that is in the environment, too, needs no option.
+    pub fn own_command(&self, program: &str, in_environment: Option<&Path>) -> String {
+        command_with(program, &self.own_options(in_environment))
+    }
+
+    fn own_options(&self, in_environment: Option<&Path>) -> Vec<OsString> {
         let mut options = Vec::new();
         let config = self.global.config.as_deref();
         // One that a variable names holds for the next command, too.
@@ -78,6 +82,15 @@ impl Cli {
             _ => return None,
         };
         Some(limit as u64)
+    }
+}
+
+/// A command with options as a shell reads them; without them if one has a NUL, which no argument of a process can have.
+fn command_with(program: &str, options: &[OsString]) -> String {
+    let options: Vec<_> = options.iter().map(|option| option.to_string_lossy()).collect();
+    match shlex::try_join(options.iter().map(|option| &**option)) {
+        Ok(words) if !words.is_empty() => format!("{program} {words}"),
+        _ => program.to_owned(),
     }
 }
 
@@ -128,6 +141,17 @@ mod tests {
         for (words, expected) in table {
             let variable = Path::new("of-the-environment.toml");
             assert_eq!(parsed(words).own_options(Some(variable)), expected, "{words:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_command_of_a_message_can_be_pasted_into_a_shell() {
+        assert_eq!(command_with("printf", &[]), "printf");
+        for word in ["a/b.toml", "two words", "it's", "$HOME", "", "naïve", "a\\b"] {
+            let script = command_with("printf", &["%s".into(), word.into()]);
+            let shell = std::process::Command::new("/bin/sh").args(["-c", &script]).output();
+            assert_eq!(String::from_utf8_lossy(&shell.expect("a shell").stdout), word);
         }
     }
 
