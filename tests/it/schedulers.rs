@@ -192,6 +192,7 @@ fn assert_stays(time: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// A number of the environment, by which `cargo xtask torture` makes a test longer.
+#[expect(clippy::disallowed_methods, reason = "a switch for these tests alone")]
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }

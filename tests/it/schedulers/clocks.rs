@@ -76,18 +76,18 @@ fn an_export_of_a_machine_with_another_clock_is_resumed() {
     let estate = Estate::with_interval("1 day");
     estate.prepare_for(Duration::from_secs(20));
     let machines = [wrong_by(&estate, "+3"), wrong_by(&estate, "-3"), estate.machine()];
-    let lost = machines[0].schedule();
+    let first = machines[0].schedule();
     estate.wait_for_notes();
-    lost.lose();
-    let lost = machines[1].schedule();
-    lost.wait_until_said(
+    first.lose();
+    let second = machines[1].schedule();
+    second.wait_until_said(
         "export of an earlier run taken up",
         usize::try_from(EXPORTS).unwrap_or(4),
     );
-    lost.lose();
-    let last = machines[2].schedule();
+    second.lose();
+    let third = machines[2].schedule();
     estate.wait_for_generations(1, TAKEOVER);
-    last.end();
+    third.end();
     assert_eq!(estate.exports(), EXPORTS, "nothing is paid for twice");
     assert_eq!(estate.audit().generations.len(), 1);
 }
