@@ -84,7 +84,7 @@ fn build(root: &Path) -> anyhow::Result<PathBuf> {
     let mut command = cargo(root, &["build", "--package", "xtask", "--example", "fuzz"]);
     command.args(["--features", "fuzz", "--profile", "fuzz", "--target", host]);
     command.args(["--target-dir", "target/fuzz"]).env("RUSTFLAGS", RUSTFLAGS);
-    run_command(&mut command).context("libFuzzer is C++: it needs `c++` or `g++`")?;
+    run_command(&mut command).context("the fuzzer was not built; it needs a C++ compiler")?;
     Ok(root.join("target/fuzz").join(host).join("fuzz/examples/fuzz"))
 }
 

@@ -99,13 +99,7 @@ fn of_query(error: &QueryError) -> &'static str {
         QueryError::AmbiguousColumn { .. } => state::AMBIGUOUS_COLUMN,
         QueryError::Withheld { .. } => state::WITHHELD,
         QueryError::TooLong { .. } | QueryError::TooComplex { .. } => state::TOO_COMPLEX,
-        QueryError::Invalid { message }
-            if ["nvalid function", "No function matches"]
-                .iter()
-                .any(|part| message.contains(part)) =>
-        {
-            state::NO_FUNCTION
-        }
+        error if error.is_unknown_function() => state::NO_FUNCTION,
         QueryError::Invalid { .. } => state::SYNTAX,
         QueryError::MissingParameter { .. } | QueryError::UnknownParameter { .. } => {
             state::NO_PARAMETER

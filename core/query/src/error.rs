@@ -10,7 +10,7 @@ use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
 
 use crate::complexity::{MAX_BYTES, MAX_TERMS};
-use crate::wording::in_plain_words;
+use crate::wording::{in_plain_words, mistyped_call, unknown_function};
 
 /// The least similarity of two names, from 0 to 1, for one to be offered in place of the other.
 const SIMILAR: f64 = 0.6;
@@ -230,6 +230,12 @@ impl QueryError {
             }
             _ => Self::Execution { reason: "the engine cannot answer it" },
         }
+    }
+
+    /// Returns true if the query calls a function that does not exist, or not for such values.
+    pub fn is_unknown_function(&self) -> bool {
+        let Self::Invalid { message } = self else { return false };
+        unknown_function(message).or_else(|| mistyped_call(message)).is_some()
     }
 
     /// The engine's own text would advise to change a setting and quote names that need no quotes.

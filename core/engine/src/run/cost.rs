@@ -58,8 +58,8 @@ impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Left { exports, of, deferred_until } = self.left;
         let needed = self.estimate.all();
-        let plural = if needed == 1 { "" } else { "s" };
-        write!(f, "costs {needed} export{plural}; {exports} of {of} a day are left")?;
+        let costs = core_terminal::count(needed, "export");
+        write!(f, "costs {costs}; {exports} of {of} a day are left")?;
         if needed > of {
             write!(
                 f,

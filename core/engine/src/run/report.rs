@@ -304,8 +304,7 @@ impl StepReport {
     pub fn progress_text(&self) -> String {
         match &self.reason {
             Some(reason) => format!("{}: {reason}", self.outcome),
-            None if self.rows.read == 1 => format!("{}: 1 row", self.outcome),
-            None => format!("{}: {} rows", self.outcome, self.rows.read),
+            None => format!("{}: {}", self.outcome, core_terminal::count(self.rows.read, "row")),
         }
     }
 
