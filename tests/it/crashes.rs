@@ -11,6 +11,8 @@ mod delivered;
 mod lists;
 pub(crate) mod operations;
 mod power;
+#[cfg(target_os = "linux")]
+mod real_disk;
 mod space;
 mod strict;
 mod telling;
@@ -41,14 +43,17 @@ struct Torture {
 
 impl Torture {
     fn new() -> Self {
-        Self::with("full", SAMPLES, |scene, configuration| {
-            configuration
-                .set("nexthink.daily_exports", "10000")
-                .text("audit.host", scene.api())
-                .text("audit.account", "demo")
-                .set("audit.password", "{ file = \"secret\" }")
-                .set("audit.since_days", "1")
-        })
+        Self::with("full", SAMPLES, Self::with_a_trail)
+    }
+
+    /// Adds the audit trail to a configuration.
+    fn with_a_trail(scene: &Scene, configuration: Configuration) -> Configuration {
+        configuration
+            .set("nexthink.daily_exports", "10000")
+            .text("audit.host", scene.api())
+            .text("audit.account", "demo")
+            .set("audit.password", "{ file = \"secret\" }")
+            .set("audit.since_days", "1")
     }
 
     /// The same with other settings.

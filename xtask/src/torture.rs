@@ -2,8 +2,8 @@
 //! operation, thousands of seeds of a simulated disk, processes that meet, a simulated year, random queries.
 //!
 //! Each is a test of the gate with larger numbers, so that there is one way to judge what is left. Only the schedulers
-//! over a bucket are no part of the gate, since they need another build and minutes. A failure names its seed, and the
-//! command that replays it is printed.
+//! over a bucket and the real disks are no part of the gate: the former need another build and minutes, the latter root. A
+//! failure names its seed, and the command that replays it is printed.
 
 use std::path::Path;
 use std::process::Command;
@@ -32,6 +32,10 @@ pub(crate) enum Torture {
     /// Kill runs at system calls; needs `strace`.
     #[command(after_help = "Example:\n  cargo xtask torture system-calls --count 300")]
     SystemCalls(Seeds),
+    /// Cut the power off during runs whose store is on ext4 or XFS, which then forgets what it has not written; fill such a
+    /// disk, and make it read-only. Needs Linux, root, and `xfs_io` of the package xfsprogs.
+    #[command(after_help = "Example:\n  cargo xtask torture real-disk --count 200")]
+    RealDisk(Seeds),
     /// Write what a run writes on a simulated disk that fails, is killed or loses its power.
     #[command(after_help = "Example:\n  cargo xtask torture disk --count 10000")]
     Disk(Seeds),
@@ -101,6 +105,11 @@ pub(crate) fn run(root: &Path, torture: &Torture) -> anyhow::Result<()> {
                 "TORTURE_SYSTEM_CALLS",
                 seeds,
             )
+        }
+        Torture::RealDisk(seeds) => {
+            let version = program("xfs_io", root, &["-V"]).output();
+            version.context("xfs_io does not start: install the system's package xfsprogs")?;
+            tries("power-cuts", test(root, "it", "crashes::real_disk"), "TORTURE_POWER_CUTS", seeds)
         }
         Torture::Disk(seeds) => {
             tries("disk", light(root, "store", "disk::"), "TORTURE_SEEDS", seeds)

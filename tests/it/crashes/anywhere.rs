@@ -15,7 +15,7 @@ use crate::kit::start_command;
 /// The number of moments that the gate tries.
 const KILLS: u64 = 4;
 /// The number of kills that one tenant sees: each adds generations, and all of them are verified after each kill.
-const KILLS_OF_A_TENANT: u64 = 20;
+pub(super) const KILLS_OF_A_TENANT: u64 = 20;
 
 /// The system calls by which a process leaves something behind.
 const SYSTEM_CALLS: [&str; 12] = [
@@ -33,23 +33,22 @@ const SYSTEM_CALLS: [&str; 12] = [
     "sendto",
 ];
 
-/// A tenant with more rows, so that a run takes longer to write them.
-fn torture() -> Torture {
-    let torture = Torture::new();
+/// Gives a tenant more rows, so that a run takes longer to write them.
+pub(super) fn add_rows(torture: &Torture) {
     torture.scene().update(|behaviour| {
         (behaviour.tenant.devices, behaviour.tenant.packages_per_device) = (150, 20);
     });
     let accept = ["run", "--accept-shrink", "nexthink_package"];
     let accept = [&accept[..], &["--accept-shrink", "nexthink_device_installed_package"]].concat();
     torture.place.done(&accept);
-    torture
 }
 
 /// Kills runs with these seeds, and has the next run repair what is left.
 fn kill(seeds: std::ops::Range<u64>, mut at: impl FnMut(&Torture, u64, Duration) -> String) {
     let mut seeds = seeds.peekable();
     while seeds.peek().is_some() {
-        let torture = torture();
+        let torture = Torture::new();
+        add_rows(&torture);
         let started = Instant::now();
         torture.place.done(&["run"]);
         let takes = started.elapsed();
@@ -63,7 +62,7 @@ fn kill(seeds: std::ops::Range<u64>, mut at: impl FnMut(&Torture, u64, Duration)
 }
 
 /// The seeds that `cargo xtask torture` asks for, or the first ones.
-fn seeds(count: &str, usual: u64) -> std::ops::Range<u64> {
+pub(super) fn seeds(count: &str, usual: u64) -> std::ops::Range<u64> {
     let first = number("TORTURE_SEED").unwrap_or(0);
     first..first + number(count).unwrap_or(usual)
 }

@@ -5,6 +5,7 @@
 //! The gate plays some days. `cargo xtask torture year` plays the year; a failure names its seed, its day and its fault.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use core_engine::run::RunOptions;
@@ -242,6 +243,11 @@ async fn play(seed: u64, days: u64) -> BTreeMap<String, Member> {
                 member.world.set_time(now);
                 member.world.erase_a_person();
             }
+        }
+        // A year takes half an hour.
+        if days > DAYS && day % 10 == 0 {
+            let runs: u32 = members.values().map(|member| member.runs).sum();
+            let _ = writeln!(io::stderr(), "seed {seed}: {day} of {days} days, {runs} runs");
         }
     }
     members
