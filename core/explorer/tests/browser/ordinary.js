@@ -238,6 +238,8 @@ async function whilePublishing(page) {
   check(top > 2000, "the table stays where it was scrolled to");
   await go(page, "diff");
   await axe(page, "diff of two generations");
+  const labels = await page.locator("main select").first().locator("option").allTextContents();
+  check(labels.length >= 2 && new Set(labels).size === labels.length, `generations are told apart: ${labels.join(" | ")}`);
   await page.context().close();
 }
 

@@ -68,6 +68,25 @@ export function timeText(time) {
   return Number.isNaN(date.valueOf()) ? "–" : TIME.format(date);
 }
 
+const TIME_TO_SECOND = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+
+/** The times of several things, each one told apart from the others: with seconds where two have the same minute, and
+ * with a number where two have the same second.
+ * @param {string[]} times */
+export function timeTexts(times) {
+  const seconds = times.map((time) => {
+    const date = new Date(time);
+    return Number.isNaN(date.valueOf()) ? "–" : TIME_TO_SECOND.format(date);
+  });
+  const minutes = times.map(timeText);
+  const isRepeated = (/** @type {string[]} */ texts, /** @type {number} */ at) => texts.indexOf(texts[at]) !== texts.lastIndexOf(texts[at]);
+  return times.map((_, at) => {
+    if (!isRepeated(minutes, at)) return minutes[at];
+    if (!isRepeated(seconds, at)) return seconds[at];
+    return `${seconds[at]}, no. ${seconds.slice(0, at + 1).filter((text) => text === seconds[at]).length}`;
+  });
+}
+
 /** How long ago a time is, in words. @param {string} time */
 export function ago(time) {
   const minutes = Math.round((Date.now() - new Date(time).valueOf()) / 60000);

@@ -6,7 +6,7 @@ import { useCall } from "../api.js";
 import { Answer, Notice, Problem } from "../parts.js";
 import { setParams } from "../router.js";
 import { DataTable } from "../table.js";
-import { Name, number, timeText, typeWords } from "../text.js";
+import { Name, number, timeTexts, typeWords } from "../text.js";
 
 /** How many changes are shown. */
 const ROWS = 5000;
@@ -36,9 +36,11 @@ function Compared({ route, data }) {
   const after = route.params.get("after") ?? all[0].id;
   const before = route.params.get("before") ?? all[Math.min(all.length - 1, all.findIndex((point) => point.id === after) + 1)].id;
   const loaded = useQuery({ query: COUNTS, compareWith: before, asOf: after, limit: 1000 });
+  // The oldest first, so that a number of a generation stays when newer ones come.
+  const times = timeTexts(data.history.map((/** @type {any} */ point) => point.createdAt)).reverse();
   const select = (/** @type {string} */ name, /** @type {string} */ value) => html`<select class="input" value=${value}
     onChange=${(/** @type {any} */ event) => setParams({ [name]: event.target.value, type: null, change: null }, false)}>
-    ${all.map((point) => html`<option value=${point.id}>${timeText(point.createdAt)} (${point.outcome})</option>`)}</select>`;
+    ${all.map((point, at) => html`<option value=${point.id}>${times[at]} (${point.outcome})</option>`)}</select>`;
   return html`<div class="row"><label class="field">Before ${select("before", before)}</label><label class="field">After ${select("after", after)}</label></div>
     ${loaded.error ? html`<${Problem} error=${loaded.error} />` : html`<${Answer} loaded=${loaded}>${(/** @type {any} */ counts) => html`
       <${Counts} rows=${counts.rows} types=${data.types} />
