@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::path::Path;
 
 use core_cli::{DocsFormat, Global, Page, PlanFormat, RowFormat, Shell, completion_script};
+use core_config::demo;
 use core_engine::{pages, run, saved_queries};
 use core_model::drawing;
 use core_model::plan::Plan;
@@ -22,14 +23,18 @@ const RELEASE_NOTES: &str = include_str!("../../../CHANGELOG.md");
 /// Draws the plan, with the configuration's skipped steps and what a run would cost where there is
 /// one.
 pub(super) fn plan(global: &Global, format: PlanFormat) -> Result<Exit, Failure> {
-    let (plan, cost) = match config::find(global.config.as_deref()) {
-        Some(source) => {
-            let config = config::load(&source)?;
-            let plan = run::plan(engine(&config), &[])?;
-            let cost = run::cost(&plan, engine(&config), None)?;
-            (plan, Some(cost))
+    let (plan, cost) = if let Some(source) = config::find(global.config.as_deref()) {
+        let config = config::load(&source)?;
+        let plan = run::plan(engine(&config), &[])?;
+        let cost = run::cost(&plan, engine(&config), None)?;
+        (plan, Some(cost))
+    } else {
+        // Without a configuration, a run is the demo, whose exports cost nothing.
+        if !global.quiet {
+            output::note("nothing is configured, so this is the plan of the demo");
         }
-        None => (whole_plan()?, None),
+        let config = demo::stored(&config::paths(Path::new("")))?;
+        (run::plan(engine(&config), &[])?, None)
     };
     let text = match format {
         PlanFormat::Text => {
