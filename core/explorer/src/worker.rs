@@ -225,23 +225,13 @@ fn forward(output: ChildStdout, sender: &mpsc::Sender<io::Result<Bytes>>) {
 }
 
 fn timed_out(timeout: Duration) -> ApiError {
-    let seconds = timeout.as_secs();
-    ApiError::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "timeout",
-        format!(
-            "the query took longer than {seconds} seconds: ask for less, or start `serve` with a longer \
-             --timeout"
-        ),
-    )
+    let limit = format!("{} seconds", timeout.as_secs());
+    let message = core_query::out_of_time(limit, "start `serve` with a longer --timeout");
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "timeout", message)
 }
 
 /// A failed allocation and a stack overflow abort a process.
 fn out_of_memory() -> ApiError {
-    ApiError::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "memory",
-        "the query needs more memory than its limit, or is too deep: ask for fewer rows or columns, write it \
-         in a simpler way, or start `serve` with a higher --memory-limit",
-    )
+    let message = core_query::out_of_memory("start `serve` with a higher --memory-limit");
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "memory", message)
 }

@@ -97,27 +97,22 @@ async fn ended(worker: &mut Worker, limits: &Limits) -> Result<Exit, Failure> {
             Err(Failure { exit, error: anyhow::anyhow!("stopped by a signal; a query changes nothing") })
         }
         status = worker.ended() => exit_of(status, limits),
-        () = time_out => Err(Failure::usage(format!(
-            "the query took longer than {}: ask for less, or give it more time with --timeout",
-            limits.timeout
-        ))),
+        () = time_out => {
+            let raise = "give it more time with --timeout";
+            Err(Failure::usage(core_query::out_of_time(limits.timeout, raise)))
+        }
     }
 }
 
 fn exit_of(status: io::Result<ExitStatus>, limits: &Limits) -> Result<Exit, Failure> {
     let status = status.map_err(|error| Failure::new(Exit::Internal, error))?;
-    match status.code() {
-        Some(code) => {
-            Exit::from_code(code).inspect(|_| output::leave_errors_to_worker()).ok_or_else(|| {
-                let error = anyhow::anyhow!("the process of the query ended with exit code {code}");
-                Failure::new(Exit::Internal, error)
-            })
-        }
+    let Some(code) = status.code() else {
         // A failed allocation and a stack overflow abort the process.
-        None => Err(Failure::usage(format!(
-            "the query needs more memory than its limit of {} MiB, or is too deep: ask for fewer rows or \
-             columns, write it in a simpler way, or raise --memory-limit",
-            limits.memory_limit
-        ))),
-    }
+        let raise = format!("raise --memory-limit (now {} MiB)", limits.memory_limit);
+        return Err(Failure::usage(core_query::out_of_memory(&raise)));
+    };
+    Exit::from_code(code).inspect(|_| output::leave_errors_to_worker()).ok_or_else(|| {
+        let error = anyhow::anyhow!("the process of the query ended with exit code {code}");
+        Failure::new(Exit::Internal, error)
+    })
 }
