@@ -156,6 +156,10 @@ pub(crate) fn error(out: &mut BytesMut, severity: Severity, error: &WireError) {
         text(out, error.state);
         out.put_u8(b'M');
         text(out, &error.message);
+        if let Some(position) = error.position() {
+            out.put_u8(b'P');
+            text(out, &position.to_string());
+        }
         out.put_u8(0);
     });
 }

@@ -52,18 +52,37 @@ pub(crate) enum Command {
     Unsupported(String),
 }
 
+/// The text of a statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Text {
+    pub(crate) text: String,
+    /// The number of characters before it in what the client has sent; none if it is not in there as it is.
+    pub(crate) before: Option<usize>,
+}
+
+impl Text {
+    /// A text that was made of what the client has sent.
+    pub(crate) fn made(text: String) -> Self {
+        Self { text, before: None }
+    }
+}
+
 /// Returns the statements of a text.
-pub(crate) fn split(text: &str) -> Vec<String> {
-    let Some(tokens) = tokens(text) else { return vec![text.to_owned()] };
+pub(crate) fn split(text: &str) -> Vec<Text> {
+    let Some(tokens) = tokens(text) else {
+        return vec![Text { text: text.to_owned(), before: Some(0) }];
+    };
     let mut statements = Vec::new();
-    let mut start = 0;
+    let (mut start, mut before) = (0, 0);
     for (token, at) in &tokens {
         if *token == Token::SemiColon {
-            statements.push(text[start..*at].to_owned());
+            let statement = &text[start..*at];
+            statements.push(Text { text: statement.to_owned(), before: Some(before) });
             start = at + 1;
+            before += statement.chars().count() + 1;
         }
     }
-    statements.push(text[start..].to_owned());
+    statements.push(Text { text: text[start..].to_owned(), before: Some(before) });
     statements
 }
 

@@ -1,7 +1,8 @@
 //! Errors as Postgres clients get them: a code that programs decide by, and a message for people.
 
 use core_query::QueryError;
-use serde::{Deserialize, Serialize};
+
+use crate::position;
 
 /// The codes of `SQLSTATE` in use.
 pub(crate) mod state {
@@ -44,18 +45,52 @@ pub(crate) mod state {
 }
 
 /// An error for a client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WireError {
     /// The code.
-    #[serde(skip)]
     pub(crate) state: &'static str,
     /// The message, without a cell, token or secret.
     pub(crate) message: String,
+    /// The place in the query that it is about, if it is known.
+    pub(crate) about: Option<About>,
+}
+
+/// The place in a query that an error is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum About {
+    /// A position: the characters of the text are counted from 1.
+    Position(usize),
+    /// A table or a column by its name.
+    Name(String),
 }
 
 impl WireError {
     pub(crate) fn new(state: &'static str, message: impl Into<String>) -> Self {
-        Self { state, message: message.into() }
+        Self { state, message: message.into(), about: None }
+    }
+
+    /// The same error, about a place.
+    pub(crate) fn about(self, about: Option<About>) -> Self {
+        Self { about, ..self }
+    }
+
+    /// The same error with its position in the text of a client, which has `before` characters before the query.
+    pub(crate) fn placed(self, query: &str, before: Option<usize>) -> Self {
+        let position = match &self.about {
+            Some(About::Position(position)) => Some(*position),
+            Some(About::Name(name)) => position::of_name(query, name),
+            None => None,
+        };
+        let position = position.zip(before).map(|(position, before)| before + position);
+        self.about(position.map(About::Position))
+    }
+
+    /// Returns the position, if it is known.
+    pub(crate) fn position(&self) -> Option<usize> {
+        match self.about {
+            Some(About::Position(position)) => Some(position),
+            _ => None,
+        }
     }
 
     /// An error of this program or machine.
@@ -83,8 +118,15 @@ impl From<QueryError> for WireError {
             }
             _ => {}
         }
+        let about = match &error {
+            QueryError::UnknownTable { name, .. }
+            | QueryError::UnknownColumn { name, .. }
+            | QueryError::AmbiguousColumn { name }
+            | QueryError::Withheld { name, .. } => Some(About::Name(name.clone())),
+            error => error.unknown_function().map(|name| About::Name(name.to_owned())),
+        };
         let failure = core_reading::of_query(error, core_engine::FailureKind::Configuration);
-        Self::new(code, format!("{:#}", failure.error))
+        Self::new(code, format!("{:#}", failure.error)).about(about)
     }
 }
 
@@ -99,7 +141,7 @@ fn of_query(error: &QueryError) -> &'static str {
         QueryError::AmbiguousColumn { .. } => state::AMBIGUOUS_COLUMN,
         QueryError::Withheld { .. } => state::WITHHELD,
         QueryError::TooLong { .. } | QueryError::TooComplex { .. } => state::TOO_COMPLEX,
-        error if error.is_unknown_function() => state::NO_FUNCTION,
+        error if error.unknown_function().is_some() => state::NO_FUNCTION,
         QueryError::Invalid { .. } => state::SYNTAX,
         QueryError::MissingParameter { .. } | QueryError::UnknownParameter { .. } => {
             state::NO_PARAMETER

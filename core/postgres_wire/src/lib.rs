@@ -10,6 +10,7 @@ mod error;
 mod frontend;
 mod kind;
 mod login;
+mod position;
 mod process;
 mod request;
 mod rewrite;

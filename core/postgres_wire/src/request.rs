@@ -44,6 +44,9 @@ pub(crate) struct Request {
     pub(crate) settings: BTreeMap<String, String>,
     /// The query.
     pub(crate) query: String,
+    /// The number of characters before it in the text that the client has sent; none if the query is not in the text as it
+    /// is.
+    pub(crate) before: Option<usize>,
     /// The types of its parameters by their numbers; 0 for those that the query tells.
     pub(crate) types: Vec<u32>,
     /// The wanted answer.

@@ -24,7 +24,8 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 pub(crate) use self::names::Names;
 pub(crate) use self::select::shown_name;
 use crate::catalog;
-use crate::error::{WireError, state};
+use crate::error::{About, WireError, state};
+use crate::position;
 
 /// A query for the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +104,11 @@ pub(crate) fn rewrite(sql: &str, names: &Names) -> Result<Rewritten, WireError> 
 fn parse(sql: &str, names: &Names) -> Result<Statement, WireError> {
     let dialect = PostgreSqlDialect {};
     let invalid = |error: &dyn std::fmt::Display| {
-        WireError::new(state::SYNTAX, format!("the query is not valid: {error}"))
+        let error = error.to_string();
+        let position = position::told(sql, &error).map(About::Position);
+        // The parser's own name says nothing.
+        let error = error.trim_start_matches("sql parser error: ");
+        WireError::new(state::SYNTAX, format!("the query is not valid: {error}")).about(position)
     };
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
     let mut tokens = tokens.map_err(|error| invalid(&error))?;
@@ -118,10 +123,9 @@ fn parse(sql: &str, names: &Names) -> Result<Statement, WireError> {
     let statement = parser.parse_statement().map_err(|error| invalid(&error))?;
     while parser.consume_token(&Token::SemiColon) {}
     if parser.peek_token().token != Token::EOF {
-        return Err(WireError::new(
-            state::SYNTAX,
-            "there is something after the end of the statement",
-        ));
+        let position = position::at(sql, parser.peek_token().span.start).map(About::Position);
+        let message = "there is something after the end of the statement";
+        return Err(WireError::new(state::SYNTAX, message).about(position));
     }
     Ok(statement)
 }

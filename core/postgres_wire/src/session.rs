@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use self::extended::Statement;
 use self::portal::Portal;
 use crate::backend::{self, Severity};
-use crate::command::{Command, split};
+use crate::command::{Command, Text, split};
 use crate::connection::{Connection, End};
 use crate::error::{WireError, state};
 use crate::frontend::{Message, Target};
@@ -255,7 +255,7 @@ impl Session {
             return self.ready().await;
         }
         let statements =
-            split(text).into_iter().map(|statement| (Command::parse(&statement), statement));
+            split(text).into_iter().map(|statement| (Command::parse(&statement.text), statement));
         let statements: Vec<_> =
             statements.filter(|(command, _)| *command != Command::Empty).collect();
         if statements.is_empty() {
@@ -271,7 +271,7 @@ impl Session {
     }
 
     /// Answers a statement with its columns, its rows and its end.
-    async fn statement(&mut self, command: Command, text: String) -> Result<(), Stop> {
+    async fn statement(&mut self, command: Command, text: Text) -> Result<(), Stop> {
         self.check_transaction(&command)?;
         match command {
             Command::Fetch { cursor, count } => self.fetch(&cursor, count, true).await,

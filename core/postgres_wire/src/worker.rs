@@ -75,6 +75,7 @@ impl<R: Read> Worker<R> {
                 Answering { hello: &self.hello, reader, memory_limit_bytes, request: &request };
             let mut end = BytesMut::new();
             if let Err(error) = answering.answer(out).await {
+                let error = error.placed(&request.query, request.before);
                 backend::error(&mut end, Severity::Error, &error);
             }
             let has_room = planning::has_room();

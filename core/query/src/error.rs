@@ -232,10 +232,11 @@ impl QueryError {
         }
     }
 
-    /// Returns true if the query calls a function that does not exist, or not for such values.
-    pub fn is_unknown_function(&self) -> bool {
-        let Self::Invalid { message } = self else { return false };
-        unknown_function(message).or_else(|| mistyped_call(message)).is_some()
+    /// Returns the name of the function that the query calls and that does not exist, or not for such values.
+    pub fn unknown_function(&self) -> Option<&str> {
+        let Self::Invalid { message } = self else { return None };
+        let call = unknown_function(message).or_else(|| mistyped_call(message))?;
+        call.split('(').next()
     }
 
     /// The engine's own text would advise to change a setting and quote names that need no quotes.

@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use tokio_postgres::Error;
+use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::types::Type;
 
 use super::{Server, scene, told};
@@ -73,6 +75,44 @@ fn an_answer_comes_in_parts_and_other_queries_meanwhile() {
         server.code(&client, "fetch 1 from c"),
         "34000",
         "it has ended with its transaction"
+    );
+}
+
+#[test]
+fn an_error_tells_its_position_in_the_text_that_was_sent() {
+    let scene = scene();
+    let server = Server::start(&scene, &[]);
+    let client = server.analyst();
+    // The text from the position on, in the protocol for texts and in that for prepared statements.
+    for (sql, expected) in [
+        ("selct 1", "selct 1"),
+        ("select 'ü',\n  nam from nexthink_device", "nam from nexthink_device"),
+        ("select name from nexthink_devic", "nexthink_devic"),
+        ("select name as nam from nexthink_device d where d.nam > 'a'", "d.nam > 'a'"),
+        ("select nothing(1)", "nothing(1)"),
+        ("select name from", ""),
+        ("select 1 2", "2"),
+    ] {
+        let rest = |error: Error| match error.as_db_error()?.position()? {
+            ErrorPosition::Original(position) => {
+                Some(sql.chars().skip(*position as usize - 1).collect::<String>())
+            }
+            ErrorPosition::Internal { .. } => None,
+        };
+        let text = server.texts(&client, sql).expect_err("it is wrong");
+        assert_eq!(rest(text).as_deref(), Some(expected), "{sql}");
+        let prepared = server.rows(&client, sql).expect_err("it is wrong");
+        assert_eq!(rest(prepared).as_deref(), Some(expected), "{sql}");
+    }
+    let second = server.texts(&client, "select 1; select nam from nexthink_device");
+    let position =
+        second.expect_err("it is wrong").as_db_error().and_then(|error| error.position().cloned());
+    assert_eq!(position, Some(ErrorPosition::Original(18)));
+    // This query is not in the text as it is.
+    let copied = server.texts(&client, "copy (select nam from nexthink_device) to stdout");
+    assert_eq!(
+        copied.expect_err("it is wrong").as_db_error().and_then(|error| error.position().cloned()),
+        None
     );
 }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::portal::{Portal, Running, without_formats};
 use super::{Session, Stop};
+use crate::command::Text;
 use crate::connection::{End, FULL_BYTES};
 use crate::error::{WireError, state};
 use crate::process::{Process, body, take};
@@ -149,7 +150,7 @@ impl Session {
     /// Asks for the types of the parameters of a query and for its columns; returns both messages.
     pub(super) async fn describe(
         &mut self,
-        query: String,
+        query: Text,
         types: Vec<u32>,
     ) -> Result<(Bytes, Bytes), Stop> {
         let watch = self.watch();
@@ -202,7 +203,7 @@ impl Session {
     /// Sends a query to a process.
     async fn start(
         &mut self,
-        query: String,
+        query: Text,
         types: Vec<u32>,
         action: Action,
     ) -> Result<Running, Stop> {
@@ -219,7 +220,8 @@ impl Session {
         let request = Request {
             generation: self.transaction.generation.clone(),
             settings: self.settings.values().clone(),
-            query,
+            query: query.text,
+            before: query.before,
             types,
             action,
         };
@@ -302,14 +304,10 @@ fn canceled() -> WireError {
 }
 
 fn late(timeout: Duration) -> WireError {
-    let seconds = timeout.as_secs_f64();
-    WireError::new(
-        state::CANCELED,
-        format!(
-            "the query took longer than {seconds} seconds: ask for less, raise statement_timeout if you have set it, or \
-             start `serve` with a longer --timeout"
-        ),
-    )
+    let limit = format!("{} seconds", timeout.as_secs_f64());
+    let raise =
+        "raise statement_timeout if you have set it, or start `serve` with a longer --timeout";
+    WireError::new(state::CANCELED, core_query::out_of_time(limit, raise))
 }
 
 fn changed() -> WireError {
@@ -321,9 +319,6 @@ fn changed() -> WireError {
 
 /// A failed allocation and a stack overflow abort a process.
 fn out_of_memory() -> WireError {
-    WireError::new(
-        state::MEMORY,
-        "the query needs more memory than its limit, or is too deep: ask for fewer rows or columns, write it in a \
-         simpler way, or start `serve` with a higher --memory-limit",
-    )
+    let message = core_query::out_of_memory("start `serve` with a higher --memory-limit");
+    WireError::new(state::MEMORY, message)
 }

@@ -6,7 +6,7 @@ use super::answer::Until;
 use super::portal::{Portal, without_formats};
 use super::{MAX_PREPARED, Session, Stop, check_text};
 use crate::backend;
-use crate::command::{Command, split};
+use crate::command::{Command, Text, split};
 use crate::error::{WireError, state};
 use crate::frontend::Bind;
 use crate::process::body;
@@ -14,7 +14,7 @@ use crate::process::body;
 /// A prepared statement.
 pub(crate) struct Statement {
     command: Command,
-    text: String,
+    text: Text,
     /// The types of parameters that the client has told, by their numbers; 0 for those that it has not.
     types: Vec<u32>,
     /// The messages about its parameters and columns, once the client was told.
@@ -32,14 +32,14 @@ impl Statement {
 
     /// Returns the number of bytes that it holds.
     pub(super) fn held_bytes(&self) -> usize {
-        self.text.len() + size_of_val(&*self.types)
+        self.text.text.len() + size_of_val(&*self.types)
     }
 
     /// Returns the query of a statement that has rows.
-    fn query(&self) -> &str {
+    fn query(&self) -> Text {
         match &self.command {
-            Command::Copy { query, .. } => query,
-            _ => &self.text,
+            Command::Copy { query, .. } => Text::made(query.clone()),
+            _ => self.text.clone(),
         }
     }
 }
@@ -49,13 +49,13 @@ impl Session {
     pub(super) fn parse(&mut self, name: String, text: &str, types: Vec<u32>) -> Result<(), Stop> {
         check_text(text)?;
         let mut statements = split(text);
-        statements.retain(|statement| Command::parse(statement) != Command::Empty);
+        statements.retain(|statement| Command::parse(&statement.text) != Command::Empty);
         if statements.len() > 1 {
             let message = "a prepared statement is one statement, and this text has several";
             return Err(WireError::new(state::SYNTAX, message).into());
         }
         let text = statements.pop().unwrap_or_default();
-        let command = Command::parse(&text);
+        let command = Command::parse(&text.text);
         self.check_transaction(&command)?;
         if !name.is_empty() && self.statements.contains_key(&name) {
             let message = format!("there is a prepared statement {name} already");
@@ -122,7 +122,7 @@ impl Session {
         match statement.command.clone() {
             Command::Query => {
                 if statement.described.is_none() {
-                    let query = statement.query().to_owned();
+                    let query = statement.query();
                     let described = self.describe(query, types).await?;
                     if let Some(statement) = self.statements.get_mut(name) {
                         statement.described = Some(described);

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-use crate::command::Command;
+use crate::command::{Command, Text};
 use crate::process::Process;
 use crate::request::{Action, Output};
 
@@ -11,7 +11,7 @@ use crate::request::{Action, Output};
 pub(super) struct Portal {
     pub(super) command: Command,
     /// The text of the query.
-    pub(super) query: String,
+    pub(super) query: Text,
     /// The types of its parameters, by their numbers.
     pub(super) types: Vec<u32>,
     pub(super) values: Vec<Option<Vec<u8>>>,
@@ -37,9 +37,11 @@ pub(super) struct Running {
 
 impl Portal {
     /// A statement without parameters.
-    pub(super) fn new(command: Command, text: String) -> Self {
+    pub(super) fn new(command: Command, text: Text) -> Self {
         let query = match &command {
-            Command::Copy { query, .. } | Command::Declare { query, .. } => query.clone(),
+            Command::Copy { query, .. } | Command::Declare { query, .. } => {
+                Text::made(query.clone())
+            }
             _ => text,
         };
         Self {
@@ -63,7 +65,7 @@ impl Portal {
         let numbers = size_of_val(&*self.types)
             + size_of_val(&*self.formats)
             + size_of_val(&*self.result_formats);
-        self.query.len() + values + numbers
+        self.query.text.len() + values + numbers
     }
 
     /// Returns what the process of the query has to do.

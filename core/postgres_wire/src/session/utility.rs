@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use super::portal::Portal;
 use super::{MAX_PREPARED, Session, Stop};
 use crate::backend::{self, Column, Severity};
-use crate::command::Command;
+use crate::command::{Command, Text};
 use crate::error::{WireError, state};
 use crate::kind::Kind;
 
@@ -187,7 +187,7 @@ impl Session {
             let message = format!("the session has {MAX_PREPARED} cursors: close some");
             return Err(WireError::new(state::LIMIT, message));
         }
-        let portal = Portal { is_held, ..Portal::new(Command::Query, query) };
+        let portal = Portal { is_held, ..Portal::new(Command::Query, Text::made(query)) };
         self.check_held(portal.held_bytes())?;
         self.portals.insert(cursor, portal);
         Ok(Answer::tag("DECLARE CURSOR"))
