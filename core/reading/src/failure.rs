@@ -34,11 +34,15 @@ pub(crate) fn internal(error: QueryError) -> Failure {
 fn missing_type(error: &QueryError) -> Option<String> {
     let QueryError::UnknownTable { name, .. } = error else { return None };
     let steps = Step::all().into_iter();
-    let mut makers = steps.filter(|step| step.type_names().any(|made| made == name));
-    let setting = makers.find_map(Step::query)?.config_field;
-    Some(format!(
-        "there is no table {name} yet: it is made once `queries.{setting}` names a query and a run has read it"
-    ))
+    let makers: Vec<_> = steps.filter(|step| step.type_names().any(|made| made == name)).collect();
+    let condition = match makers.iter().find_map(|step| step.query()) {
+        Some(query) => format!("`queries.{}` names a query", query.config_field),
+        None if makers.iter().any(|step| step.makes_events()) => {
+            "`[audit]` is configured".to_owned()
+        }
+        None => return None,
+    };
+    Some(format!("there is no table {name} yet: it is made once {condition} and a run has read it"))
 }
 
 #[cfg(test)]
@@ -66,6 +70,7 @@ mod tests {
             ("nexthink_package", "queries.packages"),
             ("nexthink_device_installed_package", "queries.packages"),
             ("nexthink_user", "queries.users"),
+            ("nexthink_audit_event", "[audit]"),
         ] {
             let failure = of_query(unknown_table(table), FailureKind::Configuration);
             let text = failure.error.to_string();
