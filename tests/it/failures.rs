@@ -422,7 +422,7 @@ fn a_run_that_gets_nothing_publishes_nothing() {
     error: cannot reach 127.0.0.1: no connection (check the network, a firewall or proxy): Connection refused (os error [number])
 
     # a host that speaks no TLS: 4
-    error: cannot reach 127.0.0.1: TLS failed (check this machine's clock and trusted certificates): received corrupt message of type InvalidContentType
+    error: cannot reach 127.0.0.1: it does not speak TLS (check its address and port, and that nothing else answers in its place): received corrupt message of type InvalidContentType
 
     # unsaved queries: 2
     error: no export could be used, so that nothing was published:

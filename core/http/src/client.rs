@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::{IntoUrl, Method, RequestBuilder};
+
 use crate::error::{SetupError, SharedError};
-use crate::proxy::CheckedProxy;
+use crate::failure::CallFailure;
+use crate::proxy::{CheckedProxy, ProxyRoute};
 use crate::public_address::PublicAddresses;
 use crate::settings::{ProxySettings, Trust};
 use crate::trust::tls_config;
@@ -14,6 +17,37 @@ pub struct ClientFactory {
     tls: rustls::ClientConfig,
     proxy: Option<CheckedProxy>,
     connect_timeout: Duration,
+}
+
+/// An HTTP client, and what it takes to explain why a call got no answer.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    client: reqwest::Client,
+    proxy: Option<Arc<ProxyRoute>>,
+}
+
+impl HttpClient {
+    /// Begins a GET request.
+    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.client.get(url)
+    }
+
+    /// Begins a POST request.
+    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.client.post(url)
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        self.client.request(method, url)
+    }
+
+    /// Explains why a call of this client got no whole answer.
+    pub fn failure(&self, error: reqwest::Error) -> CallFailure {
+        let route = self.proxy.as_ref().zip(error.url());
+        let proxy = route.and_then(|(proxy, url)| proxy.name_for(url)).cloned();
+        CallFailure::new(error, proxy.as_ref())
+    }
 }
 
 impl ClientFactory {
@@ -40,8 +74,8 @@ impl ClientFactory {
         &self,
         idle: Option<Duration>,
         answer: Option<Duration>,
-    ) -> Result<reqwest::Client, SetupError> {
-        build(self.builder(idle, answer))
+    ) -> Result<HttpClient, SetupError> {
+        self.build(self.builder(idle, answer))
     }
 
     /// The same for hosts that an answer names: it connects to public addresses only, and to the proxy.
@@ -52,10 +86,10 @@ impl ClientFactory {
         &self,
         idle: Option<Duration>,
         answer: Option<Duration>,
-    ) -> Result<reqwest::Client, SetupError> {
+    ) -> Result<HttpClient, SetupError> {
         let proxy = self.proxy.as_ref().and_then(|proxy| proxy.host_name.clone());
         let builder = self.builder(idle, answer);
-        build(builder.dns_resolver(Arc::new(PublicAddresses { proxy })))
+        self.build(builder.dns_resolver(Arc::new(PublicAddresses { proxy })))
     }
 
     fn builder(&self, idle: Option<Duration>, answer: Option<Duration>) -> reqwest::ClientBuilder {
@@ -78,12 +112,14 @@ impl ClientFactory {
             None => builder,
         }
     }
-}
 
-fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, SetupError> {
-    builder
-        .build()
-        .map_err(|error| SetupError::Tls { source: SharedError::new(error.without_url()) })
+    fn build(&self, builder: reqwest::ClientBuilder) -> Result<HttpClient, SetupError> {
+        let client = builder
+            .build()
+            .map_err(|error| SetupError::Tls { source: SharedError::new(error.without_url()) })?;
+        let proxy = self.proxy.as_ref().map(|proxy| Arc::clone(&proxy.route));
+        Ok(HttpClient { client, proxy })
+    }
 }
 
 #[cfg(test)]
@@ -112,7 +148,7 @@ mod tests {
         let factory = ClientFactory::new(false, &Trust::default(), None, Duration::from_secs(10))
             .expect("nothing is trusted");
         let builder = factory.builder(Some(Duration::from_secs(30)), None);
-        let client = build(builder.resolve_to_addrs("both.example", &[broken, works]));
+        let client = factory.build(builder.resolve_to_addrs("both.example", &[broken, works]));
         let client = client.expect("a client");
         let url = format!("http://both.example:{}/", works.port());
         let response = client.get(url).send().await.expect("the other address works");

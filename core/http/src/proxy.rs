@@ -1,5 +1,9 @@
 //! The proxy that calls go through, if the caller names one.
 
+use std::fmt;
+use std::sync::Arc;
+
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::NoProxy;
 use url::{Host, Url};
 
@@ -15,6 +19,29 @@ pub(crate) struct CheckedProxy {
     pub(crate) proxy: reqwest::Proxy,
     /// Its host, if that is a name: it may well have a private address.
     pub(crate) host_name: Option<String>,
+    pub(crate) route: Arc<ProxyRoute>,
+}
+
+/// The calls that go through a proxy, and its name for messages.
+pub(crate) struct ProxyRoute {
+    /// Its host and port, without the user and password that its URL may have.
+    name: Arc<str>,
+    /// Decides as the HTTP client does, which does not tell.
+    matcher: Matcher,
+}
+
+impl ProxyRoute {
+    /// Returns the name of the proxy if a call of `url` goes through it.
+    pub(crate) fn name_for(&self, url: &Url) -> Option<&Arc<str>> {
+        let uri = url.as_str().parse().ok()?;
+        self.matcher.intercept(&uri).map(|_| &self.name)
+    }
+}
+
+impl fmt::Debug for ProxyRoute {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ProxyRoute").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl CheckedProxy {
@@ -29,12 +56,22 @@ impl CheckedProxy {
             Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => None,
         };
         let exceptions = settings.no_proxy.as_deref().unwrap_or_default();
-        let no_proxy = NoProxy::from_string(&format!("{LOOPBACK},{exceptions}"));
+        let exceptions = format!("{LOOPBACK},{exceptions}");
+        let no_proxy = NoProxy::from_string(&exceptions);
         let proxy = reqwest::Proxy::all(settings.url.expose())
             .map_err(|_| refuse("it cannot be used; write it as http://host:port"))?
             .no_proxy(no_proxy);
         tracing::info!(host = url.host_str(), port = url.port_or_known_default(), "using a proxy");
-        Ok(Self { proxy, host_name })
+        let route = ProxyRoute {
+            name: format!(
+                "{}:{}",
+                url.host_str().unwrap_or_default(),
+                url.port_or_known_default().unwrap_or_default()
+            )
+            .into(),
+            matcher: Matcher::builder().all(settings.url.expose()).no(exceptions).build(),
+        };
+        Ok(Self { proxy, host_name, route: Arc::new(route) })
     }
 }
 

@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use core_files::FileError;
-use core_http::{SetupError, SharedError, UnreachableCause};
+use core_http::{Advice, SetupError, SharedError, UnreachableCause};
 use core_store::StoreError;
 
 use crate::sync::job::{JobId, JobStatus};
+
+/// The advice if a host cannot be reached.
+const ADVICE: Advice = Advice::new("check the base URL and DNS");
 
 /// The reason why a generation could not be delivered.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +83,7 @@ pub enum JupiterOneError {
         status: u16,
     },
     /// No whole answer came.
-    #[error("cannot reach {host}: {}", .cause.describe("check the base URL and DNS"))]
+    #[error("cannot reach {host}: {}", .cause.describe(&ADVICE))]
     Unreachable {
         /// The host that was called.
         host: String,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_http::{Secret, tls_client_config};
+use core_http::{Secret, describe_tls_failure, tls_client_config};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -86,7 +86,12 @@ async fn connect(settings: &Neo4jSettings) -> Result<Box<dyn Transport>, Neo4jEr
         place: settings.place(),
         reason: "the host is no name that a certificate can have".to_owned(),
     })?;
-    Ok(Box::new(connector.connect(name, stream).await.map_err(failed)?))
+    let connected =
+        connector.connect(name, stream).await.map_err(|error| match describe_tls_failure(&error) {
+            Some(reason) => Neo4jError::TlsFailed { place: settings.place(), reason },
+            None => failed(error),
+        });
+    Ok(Box::new(connected?))
 }
 
 impl Session for Connection<'_> {
@@ -108,5 +113,37 @@ impl Session for Connection<'_> {
             }
             Err(_) => Err(Neo4jError::broken(&action, &place(), "no answer in time")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core_http::Trust;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_speaks_no_tls_is_told_in_plain_words() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client comes");
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        });
+        let settings = Neo4jSettings {
+            host: "127.0.0.1".to_owned(),
+            port,
+            database: "neo4j".to_owned(),
+            user: "neo4j".to_owned(),
+            tls: Tls::Required,
+            trust: Trust::default(),
+        };
+        let error = Connection::open(&settings, None).await.err().expect("no TLS");
+        let text = error.to_string();
+        assert!(text.contains("it does not speak TLS (check its address and port"), "{text}");
+        assert!(text.contains("corrupt message"), "the words of the library are there: {text}");
     }
 }

@@ -29,6 +29,14 @@ pub enum Neo4jError {
         /// The place.
         place: String,
     },
+    /// TLS with the server failed.
+    #[error("no TLS connection to {place}: {reason}")]
+    TlsFailed {
+        /// The place.
+        place: String,
+        /// The reason, what to do, and the words of the TLS library.
+        reason: String,
+    },
     /// The login was refused.
     #[error("{place} refused the login of user {user} ({code}): check the user and its password")]
     Login {
@@ -158,7 +166,9 @@ impl Neo4jError {
             | Self::NewerGeneration { .. }
             | Self::BeforeErasure { .. } => ServerErrorKind::Configuration,
             Self::Login { .. } => ServerErrorKind::Credentials,
-            Self::Unreachable { .. } | Self::TakenOver { .. } => ServerErrorKind::Unreachable,
+            Self::Unreachable { .. } | Self::TlsFailed { .. } | Self::TakenOver { .. } => {
+                ServerErrorKind::Unreachable
+            }
             Self::Column { .. } | Self::Rows { .. } => ServerErrorKind::Refused,
             Self::Statement { kind, .. } => *kind,
         }

@@ -232,12 +232,9 @@ impl Client {
 
 /// Returns true if a call certainly had no effect: it was refused, or never got there.
 fn was_not_done(answered: &Result<Answer, NexthinkError>) -> bool {
-    use core_http::UnreachableCause::{Connect, Dns, ProxyCredentials, Tls};
     match answered {
         Ok(answer) => answer.status.is_client_error() || answer.status.is_redirection(),
-        Err(NexthinkError::Unreachable { cause, .. }) => {
-            matches!(cause, Dns | Connect | Tls | ProxyCredentials)
-        }
+        Err(NexthinkError::Unreachable { cause, .. }) => cause.is_before_request(),
         Err(_) => false,
     }
 }

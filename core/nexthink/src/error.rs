@@ -10,13 +10,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_http::{SetupError, SharedError, UnreachableCause};
+use core_http::{Advice, SetupError, SharedError, UnreachableCause};
 use jiff::Timestamp;
 
 pub use self::endpoint::Endpoint;
 use crate::identity::{ExportId, QueryId};
 use crate::results_link::LinkRefusal;
 use crate::token::INTEGRATION_SCOPE;
+
+/// The advice if a host cannot be reached.
+const ADVICE: Advice = Advice::new("check the tenant, the region and DNS");
 
 /// The failure of a call to Nexthink. Cheap to clone, so that callers waiting for one token share it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -175,7 +178,7 @@ pub enum NexthinkError {
         waited: Duration,
     },
     /// No answer came at all.
-    #[error("cannot reach {host}: {}", .cause.describe("check the tenant, the region and DNS"))]
+    #[error("cannot reach {host}: {}", .cause.describe(&ADVICE))]
     Unreachable {
         /// The host that was called.
         host: String,

@@ -35,7 +35,9 @@ pub use audit::{
 pub use check::CredentialCheck;
 pub use client::Client;
 pub use core_clock::ClockOffset;
-pub use core_http::{ProxySettings, RetryPolicy, Secret, Trust, UnreachableCause};
+pub use core_http::{
+    ProxyProblem, ProxySettings, RetryPolicy, Secret, TlsProblem, Trust, UnreachableCause,
+};
 pub use download::Download;
 pub use endpoints::{EndpointOverrides, Endpoints};
 pub use error::{Endpoint, ErrorKind, NexthinkError};

@@ -60,7 +60,7 @@ impl core_http::RetryCause for RetryCause {
 
 #[cfg(test)]
 mod tests {
-    use core_http::{RetryCause as _, SharedError, UnreachableCause};
+    use core_http::{ProxyProblem, RetryCause as _, SharedError, TlsProblem, UnreachableCause};
 
     use super::*;
 
@@ -70,13 +70,19 @@ mod tests {
             let source = SharedError::new(fmt::Error);
             NexthinkError::Unreachable { host: "login.example".to_owned(), cause, source }
         };
+        let tls = |problem| unreachable(UnreachableCause::Tls(problem));
+        let proxy = |problem| {
+            unreachable(UnreachableCause::Proxy { name: "proxy.example:3128".into(), problem })
+        };
         for (error, expected) in [
             (unreachable(UnreachableCause::Dns), Transience::OutOfReach),
             (unreachable(UnreachableCause::Connect), Transience::OutOfReach),
             (unreachable(UnreachableCause::Timeout), Transience::Transient),
             (unreachable(UnreachableCause::Broken), Transience::Transient),
-            (unreachable(UnreachableCause::Tls), Transience::Permanent),
-            (unreachable(UnreachableCause::ProxyCredentials), Transience::Permanent),
+            (tls(TlsProblem::UnknownAuthority), Transience::Permanent),
+            (tls(TlsProblem::BrokenOff), Transience::OutOfReach),
+            (proxy(ProxyProblem::Credentials), Transience::Permanent),
+            (proxy(ProxyProblem::Connect), Transience::OutOfReach),
             (NexthinkError::DownloadTooSlow { received: 1 }, Transience::Transient),
             (NexthinkError::TooLarge { cap: 1 }, Transience::Permanent),
         ] {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use core_http::{
-    Body, CallFailure, ClientFactory, Secret, UnreachableCause, read_up_to, requested_wait,
-    server_time_ms,
+    Body, CallFailure, ClientFactory, HttpClient, Secret, UnreachableCause, read_up_to,
+    requested_wait, server_time_ms,
 };
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, IF_MATCH, RANGE};
 use reqwest::{Response, StatusCode};
@@ -43,25 +43,25 @@ pub(crate) struct Clients {
 
 /// Talks to the login host.
 pub(crate) struct LoginClient {
-    http: reqwest::Client,
+    http: HttpClient,
     base: NexthinkUrl,
 }
 
 /// Talks to the API; every URL it can make starts with the API's base URL.
 pub(crate) struct ApiClient {
-    http: reqwest::Client,
+    http: HttpClient,
     base: NexthinkUrl,
 }
 
 /// Talks to the host of the audit trail; every URL it can make starts with that host's base URL.
 pub(crate) struct AuditHttp {
-    http: reqwest::Client,
+    http: HttpClient,
     base: NexthinkUrl,
 }
 
 /// Fetches results files, without any credential.
 pub(crate) struct FileClient {
-    http: reqwest::Client,
+    http: HttpClient,
 }
 
 /// One call to the API.
@@ -133,7 +133,10 @@ impl AuditHttp {
     ) -> Result<Response, NexthinkError> {
         let url = self.base.audit_trail(path, query);
         let request = self.http.get(url).header(ACCEPT, "text/plain, */*");
-        authorize(request).send().await.map_err(|error| no_answer(self.base.host(), error))
+        authorize(request)
+            .send()
+            .await
+            .map_err(|error| no_answer(&self.http, self.base.host(), error))
     }
 }
 
@@ -151,7 +154,7 @@ impl LoginClient {
             .basic_auth(credentials.client_id(), Some(credentials.client_secret().expose()))
             .header(ACCEPT, "application/json")
             .form(&form);
-        answer(request, self.base.host(), TOKEN_ANSWER_CAP).await
+        answer(&self.http, request, self.base.host(), TOKEN_ANSWER_CAP).await
     }
 }
 
@@ -174,7 +177,7 @@ impl ApiClient {
             ApiCall::StartExport(_) | ApiCall::ExportStatus(_) => API_ANSWER_CAP,
         };
         let request = request.bearer_auth(token.expose()).header(ACCEPT, "application/json");
-        answer(request, self.base.host(), cap).await
+        answer(&self.http, request, self.base.host(), cap).await
     }
 }
 
@@ -190,7 +193,7 @@ impl FileClient {
         if let Some(rest) = rest {
             request = request.header(RANGE, rest.range()).header(IF_MATCH, &rest.validator);
         }
-        request.send().await.map_err(|error| no_answer(link.host(), error))
+        request.send().await.map_err(|error| no_answer(&self.http, link.host(), error))
     }
 }
 
@@ -264,21 +267,23 @@ pub(crate) fn retry_cause(
 }
 
 async fn answer(
+    http: &HttpClient,
     request: reqwest::RequestBuilder,
     host: &str,
     cap: usize,
 ) -> Result<Answer, NexthinkError> {
-    let mut response = request.send().await.map_err(|error| no_answer(host, error))?;
+    let mut response = request.send().await.map_err(|error| no_answer(http, host, error))?;
     let status = response.status();
     let retry_after = requested_wait(response.headers());
     let server_ms = server_time_ms(response.headers());
-    let body = read_up_to(&mut response, cap).await.map_err(|error| no_answer(host, error))?;
+    let body =
+        read_up_to(&mut response, cap).await.map_err(|error| no_answer(http, host, error))?;
     Ok(Answer { status, server_ms, retry_after, body })
 }
 
 /// The error for a call that got no whole answer.
-fn no_answer(host: &str, error: reqwest::Error) -> NexthinkError {
-    let CallFailure { cause, source } = CallFailure::from(error);
+fn no_answer(http: &HttpClient, host: &str, error: reqwest::Error) -> NexthinkError {
+    let CallFailure { cause, source } = http.failure(error);
     if cause == UnreachableCause::PrivateAddress {
         return NexthinkError::LinkRefused { reason: LinkRefusal::PrivateAddress };
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use core_http::{CallFailure, ClientFactory, Trust, read_up_to};
+use core_http::{Advice, ClientFactory, Trust, read_up_to};
 use http::{Request, Response};
 use opentelemetry_http::{Bytes, HttpClient, HttpError};
 use tokio::runtime::Handle;
@@ -16,10 +16,17 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// The bytes of an answer that are read; an answer is a few fields.
 const ANSWER_BYTES: usize = 64 * 1024;
 
+/// The advice if the collector cannot be reached. `nexthink.ca_file` does not count here: the variables name a collector
+/// without any configuration file.
+const ADVICE: Advice = Advice {
+    name: "check the host in OTEL_EXPORTER_OTLP_ENDPOINT",
+    authority: "add the authority to those that this system trusts",
+};
+
 /// Calls a collector, with the certificates that the rest of the program trusts.
 #[derive(Debug, Clone)]
 pub(crate) struct Collector {
-    client: reqwest::Client,
+    client: core_http::HttpClient,
     /// The runtime of the calls: the threads that batch spans have none.
     runtime: Handle,
     failure: Arc<Mutex<Option<String>>>,
@@ -42,10 +49,7 @@ impl Collector {
         let (parts, body) = request.into_parts();
         let calling = self.client.request(parts.method, parts.uri.to_string());
         let calling = calling.headers(parts.headers).body(body);
-        let explain = |error| {
-            let cause = CallFailure::from(error).cause;
-            cause.describe("check the host in OTEL_EXPORTER_OTLP_ENDPOINT")
-        };
+        let explain = |error| self.client.failure(error).cause.describe(&ADVICE);
         let mut answer = calling.send().await.map_err(explain)?;
         let status = answer.status();
         if !status.is_success() {

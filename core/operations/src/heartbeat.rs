@@ -6,12 +6,15 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use core_config::Config;
 use core_engine::settings::SecretSource;
-use core_http::{ClientFactory, ProxySettings, SharedError, Trust};
+use core_http::{Advice, ClientFactory, ProxySettings, Trust};
 use core_rules::notify::settings::check_secret_url;
 
 /// The time-outs for connecting to the service and for its answer.
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// The advice if the service cannot be reached.
+const ADVICE: Advice = Advice::new("check the host in `monitoring.heartbeat`");
 
 /// Sends the heartbeat after a run, if one is configured. Returns a remark if it was not sent: a service that is down is no
 /// reason for a run to fail.
@@ -41,8 +44,11 @@ async fn send_heartbeat(
     let factory = ClientFactory::new(uses_tls, trust, proxy, CONNECT)?;
     let client = factory.client(Some(ANSWER), Some(ANSWER))?;
     let answer = client.get(url.expose()).send().await;
-    let answer = answer.map_err(|error| SharedError::new(error.without_url()));
-    let answer = answer.context("it does not answer")?;
+    let answer = answer.map_err(|error| {
+        let failure = client.failure(error);
+        anyhow::Error::new(failure.source).context(failure.cause.describe(&ADVICE))
+    });
+    let answer = answer.context("it cannot be reached")?;
     let status = answer.status();
     ensure!(status.is_success(), "it answers with HTTP {}", status.as_u16());
     Ok(())
@@ -93,7 +99,7 @@ mod tests {
         drop(free);
         let silent = send_to(format!("http://{address}/ping/canary")).await;
         let silent = silent.expect_err("nothing listens there");
-        assert!(silent.starts_with("it does not answer"), "{silent}");
+        assert!(silent.starts_with("it cannot be reached: no connection"), "{silent}");
         assert!(!silent.contains("canary"), "{silent}");
     }
 

@@ -171,3 +171,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for RustlsStream<S> {
         Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core_http::Trust;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_speaks_no_tls_is_told_in_plain_words() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client comes");
+            let _ = stream.read(&mut [0; 8]).await;
+            // TLS is said to begin, and does not.
+            let _ = stream.write_all(b"S").await;
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        });
+        let settings = PostgresSettings {
+            host: "127.0.0.1".to_owned(),
+            port,
+            database: "acme".to_owned(),
+            user: "graph".to_owned(),
+            schema: "nexthink".to_owned(),
+            readers: None,
+            tls: Tls::Required,
+            trust: Trust::default(),
+        };
+        let error = Connection::open(&settings, None).await.err().expect("no TLS");
+        let text = error.to_string();
+        assert!(text.contains("it does not speak TLS (check its address and port"), "{text}");
+        assert!(text.contains("corrupt message"), "the words of the library are there: {text}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Failures at a database, their meaning, and their remedies.
 
 use core_destination::{DeliveryError, ServerErrorKind};
-use core_http::SetupError;
+use core_http::{SetupError, describe_tls_failure};
 use tokio_postgres::error::SqlState;
 
 /// A failure at a database. No text of it shows a cell: of errors about data the code alone is told.
@@ -20,6 +20,14 @@ pub enum PostgresError {
         /// The place.
         place: String,
         /// The reason.
+        reason: String,
+    },
+    /// TLS with the server failed.
+    #[error("no TLS connection to {place}: {reason}")]
+    TlsFailed {
+        /// The place.
+        place: String,
+        /// The reason, what to do, and the words of the TLS library.
         reason: String,
     },
     /// The login was refused.
@@ -139,7 +147,9 @@ impl PostgresError {
             | Self::NewerFormat { .. }
             | Self::NewerGeneration { .. } => ServerErrorKind::Configuration,
             Self::Login { .. } => ServerErrorKind::Credentials,
-            Self::Unreachable { .. } | Self::Busy { .. } => ServerErrorKind::Unreachable,
+            Self::Unreachable { .. } | Self::TlsFailed { .. } | Self::Busy { .. } => {
+                ServerErrorKind::Unreachable
+            }
             Self::LongName { .. } | Self::Column { .. } | Self::Rows { .. } => {
                 ServerErrorKind::Refused
             }
@@ -155,7 +165,10 @@ impl PostgresError {
                 Self::Login { place, user: user.to_owned(), code: state.code().to_owned() }
             }
             Some(state) => Self::statement(error, "the login", &place).with_code(state.code()),
-            None => Self::Unreachable { place, reason: without_cells(error) },
+            None => match describe_tls_failure(error) {
+                Some(reason) => Self::TlsFailed { place, reason },
+                None => Self::Unreachable { place, reason: without_cells(error) },
+            },
         }
     }
 

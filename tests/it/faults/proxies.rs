@@ -173,21 +173,21 @@ impl Proxy {
 fn c11_a_certificate_that_proves_nothing_is_refused_with_the_reason() {
     let (company, stranger) = (Authority::new("a company"), Authority::new("a stranger"));
     let good = company.host(NAMES, 2200);
-    let refused = "TLS failed (check this machine's clock and trusted certificates)";
-    for (config, reason) in [
-        (stranger.host(NAMES, 2200), "UnknownIssuer"),
-        (company.host(NAMES, 2001), "expired"),
-        (company.host("other.example", 2200), "not valid for name"),
+    let untrusted = "this machine does not trust the authority that signed its certificate";
+    for (config, words, reason) in [
+        (stranger.host(NAMES, 2200), untrusted, "UnknownIssuer"),
+        (company.host(NAMES, 2001), "its certificate has expired (", "expired: verification"),
+        (company.host("other.example", 2200), "is for another name (", "not valid for name"),
     ] {
         let far = Far::new(&company, [Arc::clone(&config), config], None);
         let run = far.run(4);
-        assert!(run.ended.stderr.contains(refused), "{}", run.ended.stderr);
+        assert!(run.ended.stderr.contains(words), "{}", run.ended.stderr);
         assert!(run.ended.stderr.contains(reason), "{}", run.ended.stderr);
         assert!(far.case.scene().recorded().is_empty(), "nothing was told to it");
     }
     // Only where the files are it is another one.
     let far = Far::new(&company, [stranger.host(NAMES, 2200), good], None);
-    let words = format!("cannot reach files.acme.example: {refused}");
+    let words = format!("cannot reach files.acme.example: {untrusted}");
     assert_failed(&far.run(4), &[("fetch-devices", &words), ("fetch-alerts", &words)]);
     far.case.recovers();
 }
@@ -219,18 +219,17 @@ fn c12_a_proxy_that_refuses_or_sends_a_page_is_told_apart() {
     for (refusal, words) in [
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-            "the proxy refused the call (HTTP 407, check the user name and password in its URL)",
+            " refused the call (HTTP 407: check the user name and password in its URL",
         ),
-        (
-            "HTTP/1.1 502 Bad Gateway\r\n\r\n",
-            "no connection (check the network, a firewall or proxy)",
-        ),
+        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", " does not connect to it (allow this host there"),
         ("HTTP/1.1 200 OK\r\n\r\n<html>canary: log in</html>", ""),
     ] {
         let config = company.host(NAMES, 2200);
         let far = Far::new(&company, [Arc::clone(&config), config], Some(refusal));
         let run = far.run(4);
-        let words = format!("cannot reach login.acme.example: {words}");
+        let proxy =
+            if words.is_empty() { String::new() } else { format!("the proxy {}", far.address) };
+        let words = format!("cannot reach login.acme.example: {proxy}{words}");
         assert!(run.ended.stderr.contains(&words), "{}", run.ended.stderr);
         assert_eq!(n_exports(&far.case), 0);
         far.case.recovers();

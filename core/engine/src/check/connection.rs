@@ -82,10 +82,14 @@ pub(super) async fn check(
 fn push_stages(engine: Engine<'_>, error: Option<&NexthinkError>, checks: &mut Checks) {
     let failed_at = error.map(|error| match error {
         NexthinkError::Unreachable { cause: UnreachableCause::Dns, .. } => 0,
-        NexthinkError::Unreachable { cause: UnreachableCause::Tls, .. } => 2,
+        NexthinkError::Unreachable { cause: UnreachableCause::Tls(_), .. } => 2,
         NexthinkError::Unreachable { .. } => 1,
         _ => 3,
     });
+    let is_at_proxy = matches!(
+        error,
+        Some(NexthinkError::Unreachable { cause: UnreachableCause::Proxy { .. }, .. })
+    );
     let (tenant, region) = (engine.settings.tenant.as_str(), engine.settings.region.as_str());
     let stages = [
         ("dns", format!("the login host of tenant {tenant} in region {region} is known")),
@@ -96,6 +100,7 @@ fn push_stages(engine: Engine<'_>, error: Option<&NexthinkError>, checks: &mut C
     for (n, (name, detail)) in stages.into_iter().enumerate() {
         checks.push(match (failed_at, error) {
             (Some(stage), Some(error)) if stage == n => Check::failed_at_nexthink(name, error),
+            _ if name == "dns" && is_at_proxy => Check::skipped(name, "the proxy looks it up"),
             (Some(stage), _) if stage < n => Check::skipped(name, "not reached"),
             _ if name == "tls" && !engine.settings.endpoints.login_uses_tls() => {
                 Check::skipped(name, "plain HTTP to this machine")

@@ -2,7 +2,7 @@
 //! every URL from its own base, and hands neither out.
 
 use bytes::Bytes;
-use core_http::{CallFailure, ClientFactory, read_up_to, requested_wait};
+use core_http::{CallFailure, ClientFactory, HttpClient, read_up_to, requested_wait};
 use reqwest::RequestBuilder;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
@@ -20,7 +20,7 @@ const ANSWER_CAP: usize = 1 << 20;
 
 /// One account at JupiterOne, and the key to it.
 pub(super) struct Api {
-    http: reqwest::Client,
+    http: HttpClient,
     base: BaseUrl,
     account: HeaderValue,
     key: ApiKey,
@@ -155,7 +155,7 @@ impl Api {
         call: Call,
         expected_job: Option<JobId>,
     ) -> Result<Answer, JupiterOneError> {
-        let no_answer = |error| no_answer(self.base.host(), error);
+        let no_answer = |error| no_answer(self.base.host(), self.http.failure(error));
         let mut response = builder.send().await.map_err(no_answer)?;
         let status = response.status();
         let retry_after = requested_wait(response.headers());
@@ -169,8 +169,8 @@ impl Api {
 }
 
 /// The error for a call that got no whole answer.
-fn no_answer(host: &str, error: reqwest::Error) -> JupiterOneError {
-    let CallFailure { cause, source } = CallFailure::from(error);
+fn no_answer(host: &str, failure: CallFailure) -> JupiterOneError {
+    let CallFailure { cause, source } = failure;
     JupiterOneError::Unreachable { host: host.to_owned(), cause, source }
 }
 

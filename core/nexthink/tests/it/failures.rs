@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::http::header::{DATE, LOCATION, RETRY_AFTER};
-use core_nexthink::{Endpoint, ErrorKind, NexthinkError, UnreachableCause};
+use core_nexthink::{Endpoint, ErrorKind, NexthinkError, TlsProblem, UnreachableCause};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::*;
@@ -302,7 +302,7 @@ async fn a_host_that_does_not_speak_tls_is_not_called_again() {
         .check_credentials(|| NOW_MS)
         .await
         .expect_err("it speaks plain http");
-    assert_eq!(cause(&error), UnreachableCause::Tls);
+    assert_eq!(cause(&error), UnreachableCause::Tls(TlsProblem::NotTls));
     assert_eq!(n_calls.load(Ordering::Relaxed), 1);
 }
 
@@ -310,5 +310,5 @@ fn cause(error: &NexthinkError) -> UnreachableCause {
     let NexthinkError::Unreachable { cause, .. } = error else {
         panic!("unexpected: {error}");
     };
-    *cause
+    cause.clone()
 }

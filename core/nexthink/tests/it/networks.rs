@@ -152,5 +152,5 @@ fn cause(error: &NexthinkError) -> UnreachableCause {
     let NexthinkError::Unreachable { cause, .. } = error else {
         panic!("unexpected: {error}");
     };
-    *cause
+    cause.clone()
 }

@@ -6,11 +6,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use core_http::SetupError;
 use core_nexthink::{
-    Client, Credentials, EndpointOverrides, Endpoints, NexthinkError, ProxySettings, Secret,
-    Settings, UnreachableCause,
+    Client, Credentials, EndpointOverrides, Endpoints, NexthinkError, ProxyProblem, ProxySettings,
+    Secret, Settings, TlsProblem, UnreachableCause,
 };
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -50,13 +51,13 @@ async fn a_host_is_trusted_if_its_authority_is() {
 
     let error =
         client(settings()).check_credentials(|| NOW_MS).await.expect_err("an unknown authority");
-    assert_eq!(cause(&error), UnreachableCause::Tls);
+    assert_eq!(cause(&error), UnreachableCause::Tls(TlsProblem::UnknownAuthority));
 
     let localhost = base.replace("127.0.0.1", "localhost");
     let client = crate::support::client(&localhost, &localhost, &localhost, trusting());
     let error =
         client.check_credentials(|| NOW_MS).await.expect_err("a certificate for other names");
-    assert_eq!(cause(&error), UnreachableCause::Tls);
+    assert_eq!(cause(&error), UnreachableCause::Tls(TlsProblem::OtherName));
 }
 
 #[tokio::test]
@@ -77,21 +78,66 @@ async fn c12_a_whole_export_goes_through_the_proxy() {
 }
 
 #[tokio::test]
-async fn c12_a_proxy_that_refuses_is_told_apart_and_its_password_is_not_shown() {
-    for (answer, expected) in [
-        ("HTTP/1.1 407 Proxy Authentication Required", UnreachableCause::ProxyCredentials),
-        ("HTTP/1.1 403 Forbidden", UnreachableCause::Connect),
-        ("HTTP/1.1 502 Bad Gateway", UnreachableCause::Connect),
+async fn c12_a_proxy_that_refuses_is_named_with_what_to_do_and_without_its_password() {
+    for (answer, expected, fix) in [
+        (
+            "HTTP/1.1 407 Proxy Authentication Required",
+            ProxyProblem::Credentials,
+            "user name and password",
+        ),
+        ("HTTP/1.1 403 Forbidden", ProxyProblem::Refused, "NO_PROXY"),
+        ("HTTP/1.1 502 Bad Gateway", ProxyProblem::Refused, "NO_PROXY"),
+        ("SSH-2.0-canary", ProxyProblem::Refused, "NO_PROXY"),
     ] {
         let proxy = Proxy::start(ProxyAnswer::Refuse(answer)).await;
         let client = far_client(through(&proxy.url("canary:canary"), None));
         let error = client.check_credentials(|| NOW_MS).await.expect_err("no way through");
-        assert_no_canary_in(&error);
-        assert_eq!(cause(&error), expected, "{answer}");
+        assert_at_proxy(&error, &proxy.address, expected);
         assert!(error.to_string().contains("login.acme.example"), "{error}");
-        let tries = if expected == UnreachableCause::ProxyCredentials { 1 } else { 4 };
+        assert!(error.to_string().contains(fix), "{error}");
+        let tries = if expected == ProxyProblem::Credentials { 1 } else { 4 };
         assert_eq!(proxy.seen().len(), tries, "{answer}");
     }
+}
+
+#[tokio::test]
+async fn c12_a_proxy_that_is_not_there_is_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let closed = listener.local_addr().expect("an address").to_string();
+    drop(listener);
+    // Takes connections and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent = silent.local_addr().map(|address| (silent, address.to_string()));
+    let (_listening, silent) = silent.expect("an address");
+    for (address, expected, fix) in [
+        (closed.as_str(), ProxyProblem::Connect, "`nexthink.proxy`"),
+        ("proxy.invalid:3128", ProxyProblem::Dns, "`nexthink.proxy`"),
+        (silent.as_str(), ProxyProblem::Timeout, "in time"),
+    ] {
+        let mut settings = through(&format!("http://canary:canary@{address}"), None);
+        settings.timeouts.connect = Duration::from_millis(200);
+        settings.retry.max_attempts = 1;
+        let error = far_client(settings).check_credentials(|| NOW_MS).await.expect_err("no proxy");
+        assert_at_proxy(&error, address, expected);
+        assert!(error.to_string().contains(fix), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn c12_a_host_that_goes_around_the_proxy_is_named_itself() {
+    let settings = through("http://proxy.invalid:3128", Some(".invalid"));
+    let base = "https://acme-login.eu.invalid";
+    let client = crate::support::client(base, base, base, settings);
+    let error = client.check_credentials(|| NOW_MS).await.expect_err("no such host");
+    assert_eq!(cause(&error), UnreachableCause::Dns);
+    assert!(!error.to_string().contains("proxy"), "{error}");
+}
+
+/// Checks that an error says that a call did not get past a proxy, and shows no part of the proxy's password.
+fn assert_at_proxy(error: &NexthinkError, address: &str, problem: ProxyProblem) {
+    assert_no_canary_in(error);
+    assert_eq!(cause(error), UnreachableCause::Proxy { name: address.into(), problem }, "{error}");
+    assert!(error.to_string().contains(address), "{error}");
 }
 
 #[tokio::test]
@@ -174,7 +220,7 @@ fn cause(error: &NexthinkError) -> UnreachableCause {
     let NexthinkError::Unreachable { cause, .. } = error else {
         panic!("unexpected: {error}");
     };
-    *cause
+    cause.clone()
 }
 
 /// A tenant over TLS, all hosts in one; tells its address.

@@ -9,7 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use core_nexthink::{NexthinkError, Settings, UnreachableCause};
+use core_nexthink::{NexthinkError, Settings, TlsProblem, UnreachableCause};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 
@@ -45,6 +45,17 @@ fn certificate(name: &str, authority: Option<&Authority>, valid: [i32; 2]) -> ru
     let mut params = CertificateParams::new([name.to_owned()]).expect("a legal name");
     params.not_before = date_time_ymd(valid[0], 1, 1);
     params.not_after = date_time_ymd(valid[1], 1, 1);
+    server(&params, authority)
+}
+
+/// A certificate for `name` that signs itself and may sign others, as `openssl req -x509` makes it.
+fn of_authority(name: &str) -> rustls::ServerConfig {
+    let mut params = CertificateParams::new([name.to_owned()]).expect("a legal name");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    server(&params, None)
+}
+
+fn server(params: &CertificateParams, authority: Option<&Authority>) -> rustls::ServerConfig {
     let key = KeyPair::generate().expect("ring makes keys");
     let signed = match authority {
         Some(authority) => params.signed_by(&key, &authority.issuer),
@@ -101,7 +112,7 @@ async fn refusal(base: &str) -> (UnreachableCause, String) {
     let error = client.check_credentials(|| NOW_MS).await.expect_err("this host proves nothing");
     assert_no_canary_in(&error);
     assert!(error.is_unreachable());
-    let NexthinkError::Unreachable { cause, .. } = error else {
+    let NexthinkError::Unreachable { cause, .. } = &error else {
         panic!("unexpected: {error}");
     };
     let mut words = error.to_string();
@@ -110,26 +121,33 @@ async fn refusal(base: &str) -> (UnreachableCause, String) {
         words = format!("{words}: {cause}");
         next = cause.source();
     }
-    (cause, words)
+    (cause.clone(), words)
 }
 
 #[tokio::test]
 async fn c11_a_certificate_that_proves_nothing_is_refused_with_the_reason() {
+    use TlsProblem::{Expired, NotYetValid, OtherName, SelfSigned, UnknownAuthority};
     let now = [2000, 2200];
-    let stranger = Authority::new("a stranger");
-    for (what, config, reason) in [
-        ("expired", certificate("127.0.0.1", Some(&TRUSTED), [2001, 2002]), "expired"),
-        ("not yet valid", certificate("127.0.0.1", Some(&TRUSTED), [2199, 2200]), "not valid yet"),
-        ("another host", certificate("other.example", Some(&TRUSTED), now), "not valid for name"),
-        ("self-signed", certificate("127.0.0.1", None, now), "certificate"),
-        ("an unknown authority", certificate("127.0.0.1", Some(&stranger), now), "UnknownIssuer"),
+    let stranger = Some(&Authority::new("a stranger"));
+    let by_trusted = |name, valid| certificate(name, Some(&TRUSTED), valid);
+    for (what, config, problem, reason) in [
+        ("expired", by_trusted("127.0.0.1", [2001, 2002]), Expired, "clock"),
+        ("not yet valid", by_trusted("127.0.0.1", [2199, 2200]), NotYetValid, "clock"),
+        ("another host", by_trusted("other.example", now), OtherName, "not valid for name"),
+        ("by itself", certificate("127.0.0.1", None, now), UnknownAuthority, "ca_file"),
+        ("by itself, with openssl", of_authority("127.0.0.1"), SelfSigned, "signs itself"),
+        (
+            "a stranger's",
+            certificate("127.0.0.1", stranger, now),
+            UnknownAuthority,
+            "UnknownIssuer",
+        ),
     ] {
         let config = Arc::new(config);
         let (base, n_connections) = host(move |_, socket| drop(give_token(&config, socket)));
         let (cause, words) = refusal(&base).await;
-        assert_eq!(cause, UnreachableCause::Tls, "{what}: {words}");
+        assert_eq!(cause, UnreachableCause::Tls(problem), "{what}: {words}");
         assert!(words.contains(reason), "{what}: {words}");
-        assert!(words.contains("clock"), "{what}: {words}");
         assert_eq!(n_connections.load(Ordering::Relaxed), 1, "{what}: it stays refused");
     }
 }
@@ -145,7 +163,8 @@ async fn c11_a_certificate_that_is_swapped_later_is_refused_then() {
     let client = client(&base, &base, &base, trusting());
     client.check_credentials(|| NOW_MS).await.expect("a trusted host");
     let error = client.check_api().await.expect_err("another certificate");
-    let refused = matches!(error, NexthinkError::Unreachable { cause: UnreachableCause::Tls, .. });
+    let refused =
+        matches!(error, NexthinkError::Unreachable { cause: UnreachableCause::Tls(_), .. });
     assert!(refused, "{error}");
 }
 
@@ -159,17 +178,19 @@ fn server_hello(version: [u8; 2], cipher: [u8; 2]) -> Vec<u8> {
 
 #[tokio::test]
 async fn c11_old_protocols_and_weak_ciphers_are_refused() {
+    use TlsProblem::{NotTls, Refused, TooOld};
     const AES_SHA: [u8; 2] = [0x00, 0x2f];
     const RC4_MD5: [u8; 2] = [0x00, 0x04];
-    for (what, answer) in [
-        ("SSL 3.0", server_hello([3, 0], AES_SHA)),
-        ("TLS 1.0", server_hello([3, 1], AES_SHA)),
-        ("TLS 1.1", server_hello([3, 2], AES_SHA)),
-        ("RC4", server_hello([3, 3], RC4_MD5)),
-        // Alert 70: protocol_version, 40: handshake_failure (RFC 5246, section 7.2.2).
-        ("a host that is too old", vec![0x15, 3, 1, 0, 2, 2, 70]),
-        ("a host that refuses", vec![0x15, 3, 3, 0, 2, 2, 40]),
-        ("no TLS at all", b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
+    for (what, answer, problem) in [
+        ("SSL 3.0", server_hello([3, 0], AES_SHA), TooOld),
+        ("TLS 1.0", server_hello([3, 1], AES_SHA), TooOld),
+        ("TLS 1.1", server_hello([3, 2], AES_SHA), TooOld),
+        ("RC4", server_hello([3, 3], RC4_MD5), TooOld),
+        // Alert 70: protocol_version, 40: handshake_failure, 49: access_denied (RFC 5246, section 7.2.2).
+        ("a host that is too old", vec![0x15, 3, 1, 0, 2, 2, 70], TooOld),
+        ("a host that refuses", vec![0x15, 3, 3, 0, 2, 2, 40], TooOld),
+        ("a host that is not for everyone", vec![0x15, 3, 3, 0, 2, 2, 49], Refused),
+        ("no TLS at all", b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), NotTls),
     ] {
         let (base, n_connections) = host(move |_, mut socket| {
             let mut hello = [0_u8; 4096];
@@ -179,7 +200,7 @@ async fn c11_old_protocols_and_weak_ciphers_are_refused() {
             let _ = socket.read(&mut hello);
         });
         let (cause, words) = refusal(&base).await;
-        assert_eq!(cause, UnreachableCause::Tls, "{what}: {words}");
+        assert_eq!(cause, UnreachableCause::Tls(problem), "{what}: {words}");
         assert_eq!(n_connections.load(Ordering::Relaxed), 1, "{what}: {words}");
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use core_http::{CallFailure, ClientFactory, ProxySettings, Trust, requested_wait};
+use core_http::{Advice, ClientFactory, HttpClient, ProxySettings, Trust, requested_wait};
 use url::Url;
 
 use super::render::Delivery;
@@ -19,11 +19,14 @@ pub(super) const ANSWER: Duration = Duration::from_secs(15);
 /// The interval at which a running program is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// The advice if a receiver cannot be reached. Its address is not shown, since it may be secret.
+const ADVICE: Advice = Advice::new("check the host in its address");
+
 /// Sends messages.
 pub struct Sender {
     trust: Trust,
     proxy: Option<ProxySettings>,
-    https: reqwest::Client,
+    https: HttpClient,
 }
 
 impl Sender {
@@ -70,10 +73,7 @@ impl Sender {
         }
         match request.send().await {
             Ok(answer) => judge(&answer),
-            Err(error) => {
-                let failure = CallFailure::from(error);
-                failed(&failure.cause.describe("check the host in its address"))
-            }
+            Err(error) => failed(&client.failure(error).cause.describe(&ADVICE)),
         }
     }
 }
@@ -82,7 +82,7 @@ fn client(
     uses_tls: bool,
     trust: &Trust,
     proxy: Option<&ProxySettings>,
-) -> Result<reqwest::Client, String> {
+) -> Result<HttpClient, String> {
     let factory = ClientFactory::new(uses_tls, trust, proxy, CONNECT);
     let client = factory.and_then(|factory| factory.client(Some(ANSWER), Some(ANSWER)));
     client.map_err(|error| error.to_string())

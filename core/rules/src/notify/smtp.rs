@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_smtp::authentication::{Credentials, Mechanism};
 use async_smtp::error::Error;
 use async_smtp::{EmailAddress, Envelope, SendableEmail, SmtpClient, SmtpTransport};
-use core_http::{Trust, tls_client_config};
+use core_http::{Trust, describe_tls_failure, tls_client_config};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -101,7 +101,10 @@ async fn secure(
     let name =
         name.map_err(|_| "the mail server's name is none that a certificate has".to_owned())?;
     let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-    connected.map_err(|error| format!("TLS with the mail server failed: {error}"))
+    connected.map_err(|error| {
+        let reason = describe_tls_failure(&error).unwrap_or_else(|| error.to_string());
+        format!("no TLS with the mail server: {reason}")
+    })
 }
 
 /// Logs in by PLAIN, or by LOGIN, which is all that some servers know.
