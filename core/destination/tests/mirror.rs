@@ -3,17 +3,23 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{Field, Schema};
+use core_destination::mirror::messages::{decision_json, decision_remarks, decision_table};
 use core_destination::mirror::{
-    MirrorDecision, MirrorRecord, MirrorRules, compared_with, last_place,
+    Mirror, MirrorDecision, MirrorRecord, MirrorReport, MirrorRules, MirrorScope, MirroredType,
+    compared_with, last_place,
 };
-use core_destination::{DeliveryError, DeliveryRequest, TypeChanges};
+use core_destination::{
+    DeliveryError, DeliveryRequest, DeliveryResult, Destination as _, TypeChanges,
+};
 use core_store::{
-    Draft, Generation, Location, Outcome, Staging, Store, StoreError, Table, TableDeclaration,
-    TableKind, TenantStore,
+    DeliveryLock, Draft, Generation, Location, Outcome, Staging, Store, StoreError, Table,
+    TableDeclaration, TableKind, TenantStore,
 };
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 type Checked = Result<(), Box<dyn Error>>;
@@ -270,6 +276,131 @@ fn an_erasure_is_a_reason_until_a_delivery_has_brought_it() -> Checked {
     assert_eq!(erased.reason, Some(expected));
     place.remember(&MirrorRecord::end("here", &erased, erased.types()))?;
     assert!(!place.plan(&request)?.scope.after_erasure, "it was delivered");
+    Ok(())
+}
+
+#[test]
+fn an_erased_person_leaves_a_type_that_is_partial_too() -> Checked {
+    let (place, request) = (Place::new()?, DeliveryRequest::default());
+    let partial = Estate { partial: vec![USER], ..estate() };
+    place.tenant.lock("a test")?.set_erasures(&BTreeSet::from(["e-1".to_owned()]))?;
+    place.publish(FIRST, &partial)?;
+    place.deliver(&request)?;
+    let record = MirrorRecord::read(&place.tenant, NAME)?.ok_or("it was delivered")?;
+    place.remember(&MirrorRecord { erasures: BTreeSet::new(), ..record })?;
+    place.publish(SECOND, &Estate { users: vec!["u"], owns: vec![("u", "a")], ..partial })?;
+    let erased = place.plan(&request)?;
+    assert_eq!(counts(&erased, USER), [0, 1, 0, 1]);
+    assert_eq!(erased.plan.deletes(), 2, "the person and the relationship");
+    Ok(())
+}
+
+#[test]
+fn a_decision_is_told_with_its_reason_and_what_stays() -> Checked {
+    let (place, request) = (Place::new()?, DeliveryRequest::default());
+    place.publish(FIRST, &estate())?;
+    let first = place.deliver(&request)?;
+    let reason = "there would be a delivery: it is the first delivery to this destination";
+    assert_eq!(decision_remarks(&first), [reason]);
+    assert_eq!(
+        decision_remarks(&place.plan(&request)?),
+        ["nothing would change, so nothing would be sent"]
+    );
+    let same = decision_json(&place.plan(&request)?);
+    assert_eq!((&same["delivers"], &same["reason"]), (&json!(false), &Value::Null));
+
+    let fewer = Estate { users: vec!["u"], owns: vec![("u", "a")], ..estate() };
+    let second = place.publish(SECOND, &Estate { partial: vec![USER], ..fewer })?;
+    let before = MirrorRecord::read(&place.tenant, NAME)?;
+    place.remember(&MirrorRecord::begin(before.as_ref(), "here", second.id()))?;
+    let plan = place.plan(&purge(DEVICE))?;
+    let remarks = decision_remarks(&plan);
+    assert_eq!(remarks.len(), 3, "{remarks:?}");
+    assert!(remarks[0].ends_with("the last delivery is not known to be complete"), "{remarks:?}");
+    assert!(remarks[1].starts_with("the end of the last delivery is unknown"), "{remarks:?}");
+    assert_eq!(remarks[2], "nothing would be removed from these partial types: user");
+    let json = decision_json(&plan);
+    assert_eq!((&json["dryRun"], &json["delivers"]), (&json!(true), &json!(true)));
+    assert_eq!(json["reason"], "the last delivery is not known to be complete");
+    assert_eq!(json["isInterrupted"], true);
+    assert_eq!(json["removedTypes"], json!([DEVICE, OWNS]));
+    assert_eq!(json["partialDatasets"], json!([USER]));
+    let table = decision_table(&plan, None);
+    let rows: Vec<Vec<&str>> =
+        table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(rows.contains(&vec![USER, "0", "0", "0", "1", "1"]), "{table}");
+    assert!(rows.contains(&vec![DEVICE, "0", "0", "2", "0", "0"]), "{table}");
+    Ok(())
+}
+
+#[test]
+fn a_delivery_that_a_mirror_was_found_to_need_has_a_reason_too() -> Checked {
+    let (place, request) = (Place::new()?, DeliveryRequest::default());
+    place.publish(FIRST, &estate())?;
+    let first = place.deliver(&request)?.scope;
+    let again = place.plan(&request)?.scope;
+    let erased = "people or devices were erased since the last delivery";
+    assert_eq!(first.reason_to_deliver(false), "it is the first delivery to this destination");
+    assert_eq!(
+        again.reason_to_deliver(false),
+        "the destination did not have what was delivered last"
+    );
+    assert_eq!([first, again].map(|scope| scope.reason_to_deliver(true)), [erased; 2]);
+    Ok(())
+}
+
+/// A mirror that takes everything and has it.
+struct Taking(MirrorRules);
+
+impl Mirror for Taking {
+    fn rules(&self) -> &MirrorRules {
+        &self.0
+    }
+
+    async fn deliver_scope(
+        &self,
+        lock: &DeliveryLock,
+        scope: MirrorScope,
+        _: &DeliveryRequest,
+        _: &dyn Fn(&str),
+        _: impl Future<Output = ()>,
+    ) -> Result<DeliveryResult<MirrorReport>, DeliveryError> {
+        self.0.record_begin(lock, &scope)?;
+        let before = MirrorRecord::read(lock.tenant(), NAME)?.expect("it was written");
+        assert!(!before.whole && before.unfinished.as_ref() == Some(scope.generation.id()));
+        let room = ("room".to_owned(), MirroredType::default());
+        self.0.record_end(lock, &scope, [room])?;
+        let generation = scope.generation.id().to_string();
+        let report = MirrorReport { generation, ..MirrorReport::default() };
+        Ok(report.delivered(scope.reason_to_deliver(false)))
+    }
+}
+
+#[test]
+fn a_mirror_is_a_destination_that_refuses_another_place_before_anything_is_sent() -> Checked {
+    let (place, request) = (Place::new()?, DeliveryRequest::default());
+    let generation = place.publish(FIRST, &estate())?;
+    let deliver = |there: &str| {
+        let mirror = Taking(rules(there));
+        assert_eq!((mirror.name(), mirror.account()), (NAME, there));
+        let lock = place.tenant.lock_delivery(NAME, "a test")?;
+        // It waits for nothing.
+        let delivered =
+            mirror.deliver(&lock, generation.clone(), &request, &|_| (), std::future::pending());
+        let mut delivered = std::pin::pin!(delivered);
+        match delivered.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(delivered) => delivered,
+            Poll::Pending => panic!("it waits"),
+        }
+    };
+    let delivered = deliver("here")?;
+    assert!(delivered.is_whole());
+    assert_eq!(delivered.job().as_deref(), Some(FIRST));
+    let record = MirrorRecord::read(&place.tenant, NAME)?.ok_or("it was delivered")?;
+    assert!(record.whole && record.unfinished.is_none());
+    let types: Vec<&str> = record.types.keys().map(String::as_str).collect();
+    assert_eq!(types, [DEVICE, "room", USER, OWNS], "what it still has is remembered");
+    assert!(matches!(deliver("there"), Err(DeliveryError::Configuration(_))));
     Ok(())
 }
 

@@ -100,3 +100,55 @@ pub fn decision_remarks(decision: &MirrorDecision) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delivery_has_a_line_for_what_was_done_and_one_for_each_thing_to_know() {
+        let changes = |creates, updates, deletes| TypeChanges {
+            creates,
+            updates,
+            deletes,
+            ..TypeChanges::default()
+        };
+        let report = MirrorReport {
+            generation: "01JN7Z1M80000000000000000A".to_owned(),
+            place: "graph at db.example".to_owned(),
+            types: vec![changes(1, 2, 3), changes(10, 20, 30)],
+            ..MirrorReport::default()
+        };
+        let told = |report: &MirrorReport, is_quiet| {
+            delivery("Postgres", &report.clone().delivered("the graph has changed"), is_quiet)
+        };
+        let done = "delivered generation 01JN7Z1M80000000000000000A to Postgres (graph at db.example): \
+                    11 created, 22 updated, 33 deleted in 2 tables";
+        assert_eq!(told(&report, false), [done]);
+        assert!(told(&report, true).is_empty());
+
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let report = MirrorReport {
+            removed_types: names(&["room", "user"]),
+            partial_datasets: names(&["device"]),
+            changed_values: 1,
+            ..report
+        };
+        assert_eq!(
+            told(&report, false),
+            [
+                done,
+                "removed there: room, user",
+                "nothing was removed from these partial types: device",
+                "1 value changed, because Postgres cannot hold it as it is: a character U+0000 became U+FFFD, a \
+                 time out of range became null, a null in a list was left out",
+            ]
+        );
+        let nothing = DeliveryResult::NothingChanged { generation: "01J".to_owned() };
+        assert_eq!(
+            delivery("Postgres", &nothing, false),
+            ["nothing changed since the last delivery: Postgres has generation 01J"]
+        );
+        assert!(delivery("Postgres", &nothing, true).is_empty());
+    }
+}
