@@ -189,6 +189,30 @@ async fn another_privacy_profile_replaces_everything_or_nothing() {
 }
 
 #[tokio::test]
+async fn a_shrink_is_seen_when_another_profile_has_changed_all_keys() {
+    for (devices, is_refused) in [(20, true), (75, false)] {
+        let mut tenant = Tenant::start("acme", 1, NOON).await;
+        with_devices(&tenant, 80);
+        tenant.run().await.expect("it runs");
+        let first = tenant.published().expect("it is published").id().clone();
+        make_keys(&tenant);
+        tenant.settings.privacy.policy = policy(Profile::Pseudonymous, &[]).expect("no overrides");
+        with_devices(&tenant, devices);
+        match tenant.run().await {
+            Ok(finished) => {
+                assert!(!is_refused, "{devices}: {:?}", finished.report.shortfalls());
+                assert_eq!(finished.ending, Ending::Complete, "{devices}");
+            }
+            Err(refused) => {
+                assert!(is_refused, "{devices}: {:#}", refused.error);
+                assert_eq!(refused.kind, FailureKind::DataRefused);
+                assert_eq!(tenant.published().expect("it is published").id(), &first);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_step_that_is_left_out_keeps_a_change_of_the_profile_from_publishing() {
     let mut tenant = tenant().await;
     make_keys(&tenant);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use core_engine::run::RunOptions;
+use core_engine::run::{Finished, RunOptions};
 use core_engine::{Ending, Failure, FailureKind, Moment, ledger};
 use core_fleet::{Ended, Fleet, Missed, TenantSettings, Timetable};
 use core_store::{ClockVerdict, Retention};
@@ -109,6 +109,9 @@ impl Member {
         }
         self.findings.evaluate(&case, &self.world.store(), self.world.now(), &truth).await;
         self.complete += u32::from(is_complete);
+        if trouble == Trouble::None {
+            assert_explained(&case, &finished);
+        }
         if calm {
             let shortfalls = finished.as_ref().map(|run| run.report.shortfalls());
             assert!(is_complete, "{case}: a calm run is complete: {shortfalls:?}");
@@ -152,6 +155,21 @@ impl Member {
         let old: Vec<_> = log.files().iter().filter(|file| file.day < oldest).collect();
         let old: Vec<_> = old.iter().map(|file| &file.day).collect();
         assert!(old.is_empty(), "{case}: events of {old:?}");
+    }
+}
+
+/// Fails unless a run without trouble is complete, or asks a person about a shrink, or keeps a wait that Nexthink asked an
+/// earlier one for.
+fn assert_explained(case: &str, finished: &Result<Finished, Failure>) {
+    match finished {
+        Ok(run) => {
+            let shortfalls = run.report.shortfalls();
+            let asks = shortfalls.iter().all(|shortfall| shortfall.contains("--accept-shrink"));
+            assert!(asks, "{case}: {shortfalls:?}");
+        }
+        Err(failure) => {
+            assert_eq!(failure.kind, FailureKind::Deferred, "{case}: {:#}", failure.error);
+        }
     }
 }
 
@@ -246,8 +264,11 @@ async fn play(seed: u64, days: u64) -> BTreeMap<String, Member> {
         }
         // A year takes half an hour.
         if days > DAYS && day % 10 == 0 {
-            let runs: u32 = members.values().map(|member| member.runs).sum();
-            let _ = writeln!(io::stderr(), "seed {seed}: {day} of {days} days, {runs} runs");
+            let complete = members.iter().map(|(name, member)| {
+                format!("{name} {} of {} runs complete", member.complete, member.runs)
+            });
+            let complete = complete.collect::<Vec<_>>().join(", ");
+            let _ = writeln!(io::stderr(), "seed {seed}, day {day} of {days}: {complete}");
         }
     }
     members
@@ -267,7 +288,8 @@ async fn a_year_with_faults_loses_and_deletes_nothing_and_keeps_no_more_than_ret
     for (name, member) in &members {
         let least = if name == "globex" { 2 * days } else { days * 9 / 10 };
         assert!(u64::from(member.runs) >= least, "seed {seed}: {name} ran {} times", member.runs);
-        assert!(member.complete * 3 > member.runs, "seed {seed}: {name}: {}", member.complete);
+        // A small estate often seems to shrink between two of the runs in which a person looks at it.
+        assert!(member.complete * 5 > member.runs, "seed {seed}: {name}: {}", member.complete);
         // Once everything is as old as it gets, the store grows no more.
         let full = usize::try_from(2 * KEPT_DAYS).unwrap_or(usize::MAX);
         if let (Some(half), Some(last)) = (member.bytes.get(full), member.bytes.last()) {
