@@ -13,7 +13,7 @@ const MAX_REASON: usize = 160;
 #[non_exhaustive]
 pub enum BucketError {
     /// The address of a place is invalid.
-    #[error("{text} is no place of a store: {rule}")]
+    #[error("{text} is no address in a bucket: {rule}")]
     InvalidAddress {
         /// The address, without any part that may be a credential.
         text: String,

@@ -6,6 +6,7 @@ mod arrival;
 mod connect;
 mod copy;
 mod error;
+mod file_folder;
 mod folder;
 mod follow;
 mod head;
@@ -23,6 +24,7 @@ mod writer;
 
 pub use copy::{CopyReport, CopyRequest, copy};
 pub use error::{BucketError, RequestErrorKind};
+pub use file_folder::{BucketFile, FileFolder};
 pub use follow::{Follower, GIVE_UP_AFTER, POLL_INTERVAL};
 pub use head::{Content, Head, Lease, Nonce, ObjectRef};
 pub use head_store::{HeadStore, StoredHead, Written};

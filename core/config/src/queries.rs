@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use core_bucket::{ClientSettings, FileFolder};
 use core_engine::export_files::FilePattern;
 use core_engine::settings::{Partition, SavedQuery};
 use core_ingest::partition::Pattern;
@@ -58,10 +59,29 @@ fn read_files(values: &mut Values, paths: &Paths, path: &str) -> Option<Vec<File
     values.ignore_below(path);
     let mut patterns = Vec::with_capacity(texts.len());
     for text in texts {
-        let file = paths.resolve_setting(values, &setting, &text)?;
-        patterns.push(values.checked(&setting, FilePattern::parse(&file))?);
+        patterns.push(read_file(values, paths, &setting, &text)?);
     }
     Some(patterns)
+}
+
+/// The pattern of a path, or of an address in a bucket.
+fn read_file(values: &mut Values, paths: &Paths, setting: &str, text: &str) -> Option<FilePattern> {
+    let Some((scheme, _)) = text.split_once("://") else {
+        let file = paths.resolve_setting(values, setting, text)?;
+        return values.checked(setting, FilePattern::parse(&file));
+    };
+    if !["s3", "az"].contains(&scheme) {
+        let rule = "must be a path, or an address that begins with s3:// or az://";
+        values.problem(setting, rule);
+        return None;
+    }
+    let (folder, name) = text.rsplit_once('/')?;
+    let client = ClientSettings::from_variables(paths.environment().variables);
+    let Some(folder) = values.checked(setting, FileFolder::open(folder, &client))? else {
+        values.problem(setting, "must have a file behind the bucket: s3://BUCKET/FOLDER/FILE");
+        return None;
+    };
+    values.checked(setting, FilePattern::in_bucket(folder, name))
 }
 
 fn read_query(values: &mut Values, query: &Query) -> Option<SavedQuery> {

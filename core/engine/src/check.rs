@@ -84,7 +84,7 @@ pub async fn check(engine: Engine<'_>, warnings: &[String]) -> Checks {
     for step in Step::all() {
         let Some(query) = step.query() else { continue };
         if let Some(patterns) = engine.settings.files.get(query.config_field) {
-            files::check(step, patterns, &mut checks);
+            files::check(step, patterns, &mut checks).await;
             continue;
         }
         let Some(saved) = engine.settings.queries.get(query.config_field) else {

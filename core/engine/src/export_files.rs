@@ -6,22 +6,57 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use core_bucket::{BucketError, BucketFile, FileFolder};
+
 /// The path of a file, whose name may contain one `*` for any text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePattern {
-    folder: PathBuf,
+    folder: Folder,
+    name: NamePattern,
+}
+
+/// A folder of this machine, or of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Folder {
+    Local(PathBuf),
+    InBucket(FileFolder),
+}
+
+/// The name of a file, with one `*` at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct NamePattern {
     before: String,
     /// The text after the `*`; none if the name has none.
     after: Option<String>,
 }
 
-/// A file that matches a pattern. The file that was changed last is the greatest.
+/// A file that matches a pattern.
+#[derive(Debug, Clone)]
+pub enum ExportFile {
+    /// A file of this machine.
+    Local(LocalFile),
+    /// A file in a bucket.
+    InBucket(BucketFile),
+}
+
+/// A file of this machine. The file that was changed last is the greatest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ExportFile {
+pub struct LocalFile {
     /// The time of its last change.
     pub modified: SystemTime,
     /// Its path.
     pub path: PathBuf,
+}
+
+/// The reason why files cannot be listed or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportFileError {
+    /// The system's reason.
+    #[error(transparent)]
+    Local(#[from] io::Error),
+    /// The reason of a bucket.
+    #[error(transparent)]
+    InBucket(#[from] BucketError),
 }
 
 impl FilePattern {
@@ -31,17 +66,23 @@ impl FilePattern {
     /// The path names no file, its name has a second `*`, or its folder has one.
     pub fn parse(path: &Path) -> Result<Self, &'static str> {
         let name = path.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or("must end with the name of a file")?;
+        let name = NamePattern::parse(name.unwrap_or_default())?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         if folder.to_string_lossy().contains('*') {
-            return Err("must have the `*` in the name of the file, not in that of a folder");
+            return Err(STAR_IN_FOLDER);
         }
-        let (before, after) = match name.split_once('*') {
-            Some((_, after)) if after.contains('*') => return Err("must have one `*` at most"),
-            Some((before, after)) => (before, Some(after.to_owned())),
-            None => (name, None),
-        };
-        Ok(Self { folder, before: before.to_owned(), after })
+        Ok(Self { folder: Folder::Local(folder), name })
+    }
+
+    /// Returns the pattern for files with such a name in a folder of a bucket.
+    ///
+    /// # Errors
+    /// The name is empty or has a second `*`, or the folder has one.
+    pub fn in_bucket(folder: FileFolder, name: &str) -> Result<Self, &'static str> {
+        if folder.to_string().contains('*') {
+            return Err(STAR_IN_FOLDER);
+        }
+        Ok(Self { folder: Folder::InBucket(folder), name: NamePattern::parse(name)? })
     }
 
     /// Returns the file that was changed last among those that match the pattern; of several, the one whose name
@@ -49,31 +90,61 @@ impl FilePattern {
     ///
     /// # Errors
     /// The folder cannot be listed. A missing folder has no files.
-    pub fn newest(&self) -> io::Result<Option<ExportFile>> {
-        // A path of one name has no folder, and is in the current one.
-        let is_current = self.folder.as_os_str().is_empty();
-        let folder = if is_current { Path::new(".") } else { &self.folder };
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut newest: Option<ExportFile> = None;
-        for entry in entries {
-            let entry = entry?;
-            if !entry.file_name().to_str().is_some_and(|name| self.has(name)) {
-                continue;
+    pub async fn newest(&self) -> Result<Option<ExportFile>, ExportFileError> {
+        match &self.folder {
+            Folder::InBucket(folder) => {
+                let newest = folder.newest(|name| self.name.has(name)).await?;
+                Ok(newest.map(ExportFile::InBucket))
             }
-            // Links are followed.
-            let path = self.folder.join(entry.file_name());
-            let metadata = std::fs::metadata(&path)?;
-            if !metadata.is_file() {
-                continue;
+            Folder::Local(folder) => {
+                let (folder, name) = (folder.clone(), self.name.clone());
+                let newest = tokio::task::spawn_blocking(move || newest_in(&folder, &name)).await;
+                let newest = newest.unwrap_or_else(|error| Err(io::Error::other(error)));
+                Ok(newest?.map(ExportFile::Local))
             }
-            let file = ExportFile { path, modified: metadata.modified()? };
-            newest = newest.max(Some(file));
         }
-        Ok(newest)
+    }
+}
+
+/// The rule about a `*` in the name of a folder.
+const STAR_IN_FOLDER: &str = "must have the `*` in the name of the file, not in that of a folder";
+
+/// Returns the file of a folder that was changed last among those that match the name.
+fn newest_in(folder: &Path, name: &NamePattern) -> io::Result<Option<LocalFile>> {
+    // A path of one name has no folder, and is in the current one.
+    let is_current = folder.as_os_str().is_empty();
+    let entries = match std::fs::read_dir(if is_current { Path::new(".") } else { folder }) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut newest: Option<LocalFile> = None;
+    for entry in entries {
+        let entry = entry?;
+        if !entry.file_name().to_str().is_some_and(|found| name.has(found)) {
+            continue;
+        }
+        // Links are followed.
+        let path = folder.join(entry.file_name());
+        let metadata = std::fs::metadata(&path)?;
+        if !metadata.is_file() {
+            continue;
+        }
+        let file = LocalFile { path, modified: metadata.modified()? };
+        newest = newest.max(Some(file));
+    }
+    Ok(newest)
+}
+
+impl NamePattern {
+    fn parse(name: &str) -> Result<Self, &'static str> {
+        let (before, after) = match name.split_once('*') {
+            _ if name.is_empty() => return Err("must end with the name of a file"),
+            Some((_, after)) if after.contains('*') => return Err("must have one `*` at most"),
+            Some((before, after)) => (before, Some(after.to_owned())),
+            None => (name, None),
+        };
+        Ok(Self { before: before.to_owned(), after })
     }
 
     /// Returns true if a name matches the pattern.
@@ -88,11 +159,24 @@ impl FilePattern {
     }
 }
 
+impl fmt::Display for ExportFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(file) => write!(formatter, "{}", file.path.display()),
+            Self::InBucket(file) => file.fmt(formatter),
+        }
+    }
+}
+
 impl fmt::Display for FilePattern {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let star = if self.after.is_some() { "*" } else { "" };
-        let name = format!("{}{star}{}", self.before, self.after.as_deref().unwrap_or_default());
-        write!(formatter, "{}", self.folder.join(name).display())
+        let NamePattern { before, after } = &self.name;
+        let star = if after.is_some() { "*" } else { "" };
+        let name = format!("{before}{star}{}", after.as_deref().unwrap_or_default());
+        match &self.folder {
+            Folder::Local(folder) => write!(formatter, "{}", folder.join(name).display()),
+            Folder::InBucket(folder) => write!(formatter, "{folder}/{name}"),
+        }
     }
 }
 
@@ -139,12 +223,20 @@ mod tests {
             ("*", "anything", true),
         ];
         for (text, name, expected) in table {
-            assert_eq!(pattern(text).has(name), expected, "{text}, {name}");
+            assert_eq!(pattern(text).name.has(name), expected, "{text}, {name}");
         }
     }
 
-    #[test]
-    fn the_newest_file_is_read_and_folders_are_not() {
+    /// The file of this machine that a pattern finds.
+    async fn newest_of(pattern: &FilePattern) -> Option<PathBuf> {
+        match pattern.newest().await.expect("the folder can be listed")? {
+            ExportFile::Local(file) => Some(file.path),
+            ExportFile::InBucket(file) => panic!("{file} is in a bucket"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_newest_file_is_read_and_folders_are_not() {
         let folder = TempDir::new().expect("a folder can be made");
         let pattern = pattern(&folder.path().join("devices-*.csv").to_string_lossy());
         let write = |name: &str, seconds: u64| {
@@ -152,34 +244,34 @@ mod tests {
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
             file.set_modified(time).expect("its time can be set");
         };
-        let newest = || {
-            let newest = pattern.newest().expect("the folder can be listed")?;
-            Some(newest.path.file_name()?.to_string_lossy().into_owned())
+        let newest = async || {
+            let newest = newest_of(&pattern).await?;
+            Some(newest.file_name()?.to_string_lossy().into_owned())
         };
-        assert_eq!(newest(), None);
+        assert_eq!(newest().await, None);
         write("devices-b.csv", 100);
         write("users-a.csv", 900);
         std::fs::create_dir(folder.path().join("devices-z.csv")).expect("it can be made");
-        assert_eq!(newest().as_deref(), Some("devices-b.csv"));
+        assert_eq!(newest().await.as_deref(), Some("devices-b.csv"));
         write("devices-a.csv", 200);
-        assert_eq!(newest().as_deref(), Some("devices-a.csv"));
+        assert_eq!(newest().await.as_deref(), Some("devices-a.csv"));
         write("devices-c.csv", 200);
-        assert_eq!(newest().as_deref(), Some("devices-c.csv"));
+        assert_eq!(newest().await.as_deref(), Some("devices-c.csv"));
     }
 
-    #[test]
-    fn a_path_without_a_folder_is_in_the_current_one() {
+    #[tokio::test]
+    async fn a_path_without_a_folder_is_in_the_current_one() {
         // Tests run in the folder of their package.
         for text in ["Cargo.toml", "Cargo.t*"] {
-            let newest = pattern(text).newest().expect("the folder can be listed");
-            assert_eq!(newest.map(|file| file.path), Some(PathBuf::from("Cargo.toml")), "{text}");
+            let newest = newest_of(&pattern(text)).await;
+            assert_eq!(newest, Some(PathBuf::from("Cargo.toml")), "{text}");
         }
     }
 
-    #[test]
-    fn a_folder_that_is_not_there_has_no_file() {
+    #[tokio::test]
+    async fn a_folder_that_is_not_there_has_no_file() {
         let folder = TempDir::new().expect("a folder can be made");
         let pattern = pattern(&folder.path().join("none/devices.csv").to_string_lossy());
-        assert_eq!(pattern.newest().expect("that is no error"), None);
+        assert_eq!(newest_of(&pattern).await, None);
     }
 }

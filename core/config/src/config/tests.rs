@@ -3,6 +3,7 @@
 mod bucket;
 mod databases;
 mod declared;
+mod files;
 mod fleet;
 mod trust;
 
@@ -133,41 +134,6 @@ fn what_is_missing_and_a_secret_in_the_wrong_place_are_told() {
             WHOLE.replace("env = \"SECRET\"", "env = \"A\", file = \"b\""),
             &["file: `nexthink.client_secret` is given more than once; give a reference: \
                { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"…\"] }"],
-        ),
-    ]);
-}
-
-/// A configuration that reads everything from files.
-const FILES: &str = "[nexthink]\ntenant = \"acme\"\nregion = \"eu\"\n[queries]\n\
-                     devices = { files = [\"exports/devices-*.csv\", \"/data/rest.csv\"] }\n";
-
-#[test]
-fn who_reads_everything_from_files_needs_no_credential() {
-    let config = parse(FILES, &[]).expect("it is valid");
-    assert!(config.credential.is_none() && !config.reads_api());
-    let files: Vec<_> = config.files["devices"].iter().map(ToString::to_string).collect();
-    assert_eq!(files, ["folder/exports/devices-*.csv", "/data/rest.csv"]);
-
-    let with = |before: &str, after: &str| FILES.replace(before, after);
-    let missing = [
-        "file: `nexthink.client_id` is missing",
-        "file: `nexthink.client_secret` is missing; give a reference: \
-                    { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"…\"] }",
-    ];
-    assert_problems(&[
-        (format!("{FILES}users = \"#users\"\n"), &missing),
-        (with("[queries]", "client_id = \"0a1b\"\n[queries]"), &missing[1..]),
-        (
-            with("files =", "id = \"#devices\", files ="),
-            &["file:5:30: `queries.devices.files` excludes the ID of a query: keep one of the two"],
-        ),
-        (
-            with("devices-*.csv", "*-*.csv"),
-            &["file:5:13: `queries.devices.files` is wrong: must have one `*` at most"],
-        ),
-        (
-            with("\"exports/devices-*.csv\", \"/data/rest.csv\"", ""),
-            &["file:5:13: `queries.devices.files` must name a file"],
         ),
     ]);
 }

@@ -1,18 +1,19 @@
 //! Files in place of an export. They are copied to the downloads, so that everything after that is the same.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use core_bucket::{BucketError, BucketFile, RequestErrorKind};
 use core_ingest::decompress::Compression;
 use core_nexthink::ErrorKind;
+use futures::StreamExt as _;
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::encrypted_downloads::Files;
 use super::exports::{FetchedFile, FetchedFiles};
-use crate::export_files::FilePattern;
+use crate::export_files::{ExportFile, ExportFileError, FilePattern, LocalFile};
 use crate::moment::Moment;
 
 /// The time without a change after which a plain file counts as complete. A writer that pauses for longer is not
@@ -26,17 +27,19 @@ pub(super) const UNSETTLED: &str = "a file was changed less than a minute ago, s
 /// The number of bytes to copy at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// The reason why the files of a step cannot be used.
+/// The reason why the files of a step cannot be used. Files are named as in the configuration.
 #[derive(Debug, Clone)]
 pub(super) enum LocalFileError {
     /// There is no file.
     Missing(FilePattern),
     /// It changed while it was read.
-    Changed(PathBuf),
+    Changed(String),
     /// It cannot be read.
-    Unreadable(PathBuf, Arc<io::Error>),
+    Unreadable(String, Arc<io::Error>),
+    /// A bucket does not give it.
+    InBucket(Arc<BucketError>),
     /// Its copy in the store cannot be written.
-    Unwritable(PathBuf, Arc<io::Error>),
+    Unwritable(String, Arc<io::Error>),
 }
 
 impl LocalFileError {
@@ -45,6 +48,20 @@ impl LocalFileError {
         match self {
             Self::Missing(_) | Self::Changed(_) => ErrorKind::Unreachable,
             Self::Unreadable(..) | Self::Unwritable(..) => ErrorKind::Local,
+            Self::InBucket(error) => match error.as_ref() {
+                BucketError::Request { kind: RequestErrorKind::Refused, .. } => ErrorKind::Query,
+                _ => ErrorKind::Unreachable,
+            },
+        }
+    }
+
+    fn in_bucket(file: &BucketFile, error: BucketError) -> Self {
+        match error {
+            BucketError::Request {
+                kind: RequestErrorKind::Conflict | RequestErrorKind::NotFound,
+                ..
+            } => Self::Changed(file.to_string()),
+            error => Self::InBucket(Arc::new(error)),
         }
     }
 }
@@ -53,14 +70,13 @@ impl std::fmt::Display for LocalFileError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Missing(pattern) => write!(formatter, "there is no file {pattern}"),
-            Self::Changed(path) => {
-                write!(formatter, "{} was changed while it was read: run again", path.display())
+            Self::Changed(file) => {
+                write!(formatter, "{file} was changed while it was read: run again")
             }
-            Self::Unreadable(path, error) => {
-                write!(formatter, "cannot read {}: {error}", path.display())
-            }
-            Self::Unwritable(path, error) => {
-                write!(formatter, "cannot copy {} to the store: {error}", path.display())
+            Self::Unreadable(file, error) => write!(formatter, "cannot read {file}: {error}"),
+            Self::InBucket(error) => error.fmt(formatter),
+            Self::Unwritable(file, error) => {
+                write!(formatter, "cannot copy {file} to the store: {error}")
             }
         }
     }
@@ -77,37 +93,50 @@ pub(super) async fn fetch(
 ) -> Result<FetchedFiles, LocalFileError> {
     let mut fetched = FetchedFiles::default();
     for (number, pattern) in patterns.iter().enumerate() {
-        let searched = pattern.clone();
-        let newest = tokio::task::spawn_blocking(move || searched.newest()).await;
-        let newest = newest.unwrap_or_else(|error| Err(io::Error::other(error)));
-        let newest = newest.map_err(|error| {
-            LocalFileError::Unreadable(pattern.to_string().into(), Arc::new(error))
+        let newest = pattern.newest().await.map_err(|error| match error {
+            ExportFileError::Local(error) => {
+                LocalFileError::Unreadable(pattern.to_string(), Arc::new(error))
+            }
+            ExportFileError::InBucket(error) => LocalFileError::InBucket(Arc::new(error)),
         })?;
         let newest = newest.ok_or_else(|| LocalFileError::Missing(pattern.clone()))?;
         let download = match number {
             0 => step_id.to_owned(),
             _ => format!("{step_id}.{number}"),
         };
-        fetched.files.push(copy(&newest.path, download, files, now).await?);
+        let (bytes, length_proven) = match newest {
+            ExportFile::Local(file) => copy(&file, &download, files, now).await?,
+            // A bucket shows a file only when it is whole.
+            ExportFile::InBucket(file) => (download_from(&file, &download, files).await?, true),
+        };
+        fetched.files.push(FetchedFile {
+            download,
+            pattern: None,
+            export_id: None,
+            truncated: false,
+            bytes,
+            length_proven,
+        });
     }
     Ok(fetched)
 }
 
-/// Copies a file.
+/// Copies a file. Returns the number of its bytes, and true if they are all that it will have.
 async fn copy(
-    path: &Path,
-    download: String,
+    file: &LocalFile,
+    download: &str,
     files: &Files,
     now: Moment,
-) -> Result<FetchedFile, LocalFileError> {
-    let unreadable = |error| LocalFileError::Unreadable(path.to_owned(), Arc::new(error));
-    let unwritable = |error| LocalFileError::Unwritable(path.to_owned(), Arc::new(error));
-    let source = File::open(path).await.map_err(unreadable)?;
+) -> Result<(u64, bool), LocalFileError> {
+    let name = || file.path.display().to_string();
+    let unreadable = |error| LocalFileError::Unreadable(name(), Arc::new(error));
+    let unwritable = |error| LocalFileError::Unwritable(name(), Arc::new(error));
+    let source = File::open(&file.path).await.map_err(unreadable)?;
     let before = source.metadata().await.map_err(unreadable)?;
     let mut source = BufReader::with_capacity(CHUNK_BYTES, source);
     let compression = Compression::detect(source.fill_buf().await.map_err(unreadable)?);
-    files.downloads().remove(&download).map_err(|error| unwritable(io::Error::other(error)))?;
-    let mut sink = files.write(&download).map_err(unwritable)?;
+    files.downloads().remove(download).map_err(|error| unwritable(io::Error::other(error)))?;
+    let mut sink = files.write(download).map_err(unwritable)?;
     let mut bytes = 0;
     loop {
         let chunk = source.fill_buf().await.map_err(unreadable)?;
@@ -120,22 +149,36 @@ async fn copy(
         bytes += copied as u64;
     }
     sink.flush().await.map_err(unwritable)?;
-    let after = tokio::fs::metadata(path).await.map_err(unreadable)?;
+    let after = tokio::fs::metadata(&file.path).await.map_err(unreadable)?;
     let changed = |metadata: &std::fs::Metadata| metadata.modified().ok();
     if bytes != before.len() || after.len() != before.len() || changed(&after) != changed(&before) {
-        return Err(LocalFileError::Changed(path.to_owned()));
+        return Err(LocalFileError::Changed(name()));
     }
     // A compressed file proves its end when it is read.
     let is_compressed = compression != Compression::None;
     let is_unchanged = changed(&after).is_some_and(|modified| is_settled(modified, now));
-    Ok(FetchedFile {
-        download,
-        pattern: None,
-        export_id: None,
-        truncated: false,
-        bytes,
-        length_proven: is_compressed || is_unchanged,
-    })
+    Ok((bytes, is_compressed || is_unchanged))
+}
+
+/// Copies a file of a bucket. Returns the number of its bytes.
+async fn download_from(
+    file: &BucketFile,
+    download: &str,
+    files: &Files,
+) -> Result<u64, LocalFileError> {
+    let unwritable = |error| LocalFileError::Unwritable(file.to_string(), Arc::new(error));
+    let in_bucket = |error| LocalFileError::in_bucket(file, error);
+    let mut pieces = file.read().await.map_err(in_bucket)?;
+    files.downloads().remove(download).map_err(|error| unwritable(io::Error::other(error)))?;
+    let mut sink = files.write(download).map_err(unwritable)?;
+    let mut bytes = 0;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(in_bucket)?;
+        sink.write_all(&piece).await.map_err(unwritable)?;
+        bytes += piece.len() as u64;
+    }
+    sink.flush().await.map_err(unwritable)?;
+    if bytes == file.bytes() { Ok(bytes) } else { Err(LocalFileError::Changed(file.to_string())) }
 }
 
 /// Returns true if a file has not changed for long enough. A file that is dated ahead of the clock has changed.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use core_bucket::FileFolder;
 use core_engine::check::{Check, CheckState, Checks, check, require_audit};
 use core_engine::export_files::FilePattern;
 use core_engine::privacy::policy;
@@ -12,6 +13,8 @@ use core_nexthink::{EndpointOverrides, Endpoints};
 use core_privacy::profile::Profile;
 use core_simulator::{Compression, SavedQuery, write_results};
 use core_store::Location;
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::deliveries::{self, start};
 use super::support::{Known, NOON, Tenant};
@@ -223,8 +226,11 @@ async fn a_file_in_place_of_an_export_is_judged_by_its_first_line() {
     tenant.settings.queries.clear();
     tenant.settings.credential = None;
     let path = tenant.folder().join("users-*.csv");
-    let pattern = FilePattern::parse(&path).expect("it is a path of a file");
-    tenant.settings.files.insert("users", vec![pattern]);
+    let local = FilePattern::parse(&path).expect("it is a path of a file");
+    let bucket = Arc::new(InMemory::new());
+    let client: Arc<dyn ObjectStore> = Arc::<InMemory>::clone(&bucket);
+    let folder = FileFolder::new(client, "exports".into(), "s3://bucket/exports");
+    let in_bucket = FilePattern::in_bucket(folder, "users-*.csv").expect("it is a name");
     let mut estate = None;
     tenant.simulator.update(|behaviour| estate = Some(behaviour.tenant.clone()));
     let estate = core_simulator::Tenant::new(estate.expect("it was read"));
@@ -247,11 +253,16 @@ async fn a_file_in_place_of_an_export_is_judged_by_its_first_line() {
         (Some(other.into_bytes()), Ending::Failed(FailureKind::DataRefused), "it is refused"),
     ] {
         if let Some(content) = content {
+            let path = "exports/users-1.csv".into();
+            bucket.put(&path, content.clone().into()).await.expect("memory takes it");
             std::fs::write(tenant.folder().join("users-1.csv"), content).expect("there is room");
         }
-        let checks = check(tenant.engine(), &[]).await;
-        let users = named(&checks, "query users");
-        assert_eq!(users.ending, ending, "{users:?}");
-        assert!(users.detail.contains(words), "{}", users.detail);
+        for pattern in [&local, &in_bucket] {
+            tenant.settings.files.insert("users", vec![pattern.clone()]);
+            let checks = check(tenant.engine(), &[]).await;
+            let users = named(&checks, "query users");
+            assert_eq!(users.ending, ending, "{users:?}");
+            assert!(users.detail.contains(words), "{}", users.detail);
+        }
     }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use core_bucket::FileFolder;
 use core_engine::export_files::FilePattern;
 use core_engine::run::Finished;
 use core_engine::run::report::{StepOutcome, StepReport};
@@ -13,6 +15,8 @@ use core_engine::{Ending, FailureKind, Moment};
 use core_privacy::profile::Profile;
 use core_simulator::{Compression, SavedQuery, write_results};
 use core_store::Generation;
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use tempfile::TempDir;
 
 use super::support::{NOON, Tenant, rows};
@@ -141,6 +145,72 @@ async fn the_newest_file_counts_and_several_patterns_make_one_dataset() {
     assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
     let devices = exports.tenant.simulator.counts().devices;
     assert_eq!(rows(&exports.published(), "nexthink_device"), devices);
+}
+
+/// A bucket with files, and the patterns that find them.
+async fn in_bucket(exports: &mut Exports, files: &[(&str, Vec<u8>)]) -> Arc<InMemory> {
+    let bucket = Arc::new(InMemory::new());
+    for (name, content) in files {
+        put(&bucket, name, content.clone()).await;
+    }
+    for (name, _) in QUERIES {
+        let client: Arc<dyn ObjectStore> = Arc::<InMemory>::clone(&bucket);
+        let folder = FileFolder::new(client, "exports".into(), "s3://bucket/exports");
+        let pattern = FilePattern::in_bucket(folder, &format!("{name}-*")).expect("a name");
+        exports.tenant.settings.files.insert(name, vec![pattern]);
+    }
+    bucket
+}
+
+async fn put(bucket: &InMemory, name: &str, content: Vec<u8>) {
+    let path = format!("exports/{name}").into();
+    bucket.put(&path, content.into()).await.expect("memory takes it");
+}
+
+#[tokio::test]
+async fn files_in_a_bucket_give_the_same_tables_as_exports() {
+    let exported = Tenant::start("acme", 1, NOON).await;
+    exported.run().await.expect("it runs");
+    let mut exports = Exports::new().await;
+    let mut files = vec![("devices-0.csv", b"an older file".to_vec())];
+    files.push(("devices-1.csv", exports.csv(SavedQuery::Devices)));
+    files.push(("users-1.csv.gz", exports.export(SavedQuery::Users, Compression::Gzip)));
+    let zstd = Compression::Zstd { checksum: true };
+    files.push(("packages-1.csv.zst", exports.export(SavedQuery::Packages, zstd)));
+    files.push(("alerts-1.csv", exports.csv(SavedQuery::Alerts)));
+    in_bucket(&mut exports, &files).await;
+    let finished = exports.run().await;
+    // Plain files are whole, however new they are.
+    assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+    assert_eq!(
+        checksums(&exports.published()),
+        checksums(&exported.published().expect("it is published"))
+    );
+    let source = step(&finished, "fetch-devices").query_id.as_deref();
+    assert_eq!(source, Some("s3://bucket/exports/devices-*"));
+}
+
+#[tokio::test]
+async fn a_file_that_a_bucket_lacks_or_that_is_cut_keeps_what_is_published() {
+    let mut exports = Exports::new().await;
+    exports.run().await;
+    let users = rows(&exports.published(), "nexthink_user");
+    let alerts = rows(&exports.published(), "nexthink_alert");
+    assert!(users > 0 && alerts > 0);
+    let packed = exports.export(SavedQuery::Users, Compression::Gzip);
+    let files = [
+        ("devices-1.csv", exports.csv(SavedQuery::Devices)),
+        ("packages-1.csv", exports.csv(SavedQuery::Packages)),
+        ("users-1.csv.gz", packed[..packed.len() - 3].to_vec()),
+    ];
+    in_bucket(&mut exports, &files).await;
+    let finished = exports.run().await;
+    assert_eq!(finished.ending, Ending::Partial);
+    let reason = |id| step(&finished, id).reason.clone().expect("it says why");
+    assert_eq!(reason("fetch-alerts"), "there is no file s3://bucket/exports/alerts-*");
+    assert!(reason("fetch-users").starts_with("the file "), "{}", reason("fetch-users"));
+    assert_eq!(rows(&exports.published(), "nexthink_user"), users);
+    assert_eq!(rows(&exports.published(), "nexthink_alert"), alerts);
 }
 
 /// A file whose end may be missing removes nothing; what says where it ends does not have to wait.

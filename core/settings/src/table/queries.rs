@@ -18,8 +18,8 @@ pub(super) const QUERIES: Table = Table {
             .example("\"#j1_packages\""),
         texts(
             "queries.*.files",
-            "CSV files that something else writes, read in place of an export: of each path the newest file; a name may \
-             have one `*`",
+            "CSV files that something else writes, read in place of an export: of each path, or address in a bucket, the \
+             newest file; a name may have one `*`",
         )
         .otherwise("the query is exported")
         .example(r#"["exports/devices-*.csv.gz"]"#),
