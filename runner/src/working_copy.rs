@@ -1,10 +1,11 @@
 //! The working copy of a store in a bucket: made what the bucket has before a command, and published after it. A command
 //! knows only the folder in which it works.
 
-use core_bucket::OpenedCopy;
-use core_cli::{Cli, Command};
+use core_bucket::{Needed, OpenedCopy};
+use core_cli::{Asked, AskedQuery, Cli, Command};
 use core_config::working_copy::{self, Access};
 use core_engine::Failure;
+use core_store::TenantStore;
 
 use crate::config::{self, ENVIRONMENT};
 use crate::host::host;
@@ -17,9 +18,18 @@ pub(crate) async fn open(cli: &Cli) -> Result<Option<OpenedCopy>, Failure> {
     if cli.worker || starts_others {
         return Ok(None);
     }
-    let access = Access::of(&cli.words.iter().map(String::as_str).collect::<Vec<_>>());
+    let words: Vec<_> = cli.words.iter().map(String::as_str).collect();
+    let access = Access::of(&words);
+    let Asked { generations, query } = cli.asked();
+    let reads_history = query.is_some_and(|query| match query {
+        AskedQuery::Text(text) => core_query::may_read_history(text),
+        AskedQuery::Question(id) => core_reading::asks_for_history(&source.folder(ENVIRONMENT), id),
+    });
+    let needed = if reads_history { Needed::All } else { working_copy::needed(&words) };
+    let named = |tenant: &TenantStore| core_reading::named_generations(tenant, &generations);
     let random = system::random_numbers().map_err(anyhow::Error::new)?;
-    let opened = working_copy::open(&source, access, host(), random, ENVIRONMENT).await?;
+    let opened =
+        working_copy::open(&source, access, (needed, &named), host(), random, ENVIRONMENT).await?;
     if let Some(OpenedCopy::Writing(session)) = &opened {
         config::watch_store(session.watch());
     }

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use core_bucket::{
     BucketError, ClientSettings, CopyReport, CopyRequest, DeletedObjects, HeadStore, HeldLease,
-    LIFETIME, LeaseRequest, Nonce, Place, Random, WorkingCopy, WorkingCopyRequest, Written, copy,
-    refresh,
+    LIFETIME, LeaseRequest, Needed, Nonce, Place, Random, WorkingCopy, WorkingCopyRequest, Written,
+    copy, refresh,
 };
 use core_store::{Change, Location, Store, TenantSnapshot, TenantStore};
 use object_store::ObjectStore;
@@ -102,6 +102,7 @@ async fn work(
             tenant: tenant.to_owned(),
             owner: "conformance".to_owned(),
             deleted_objects: DeletedObjects::Gone,
+            needed: Needed::Current,
             is_probed: true,
             lease_lifetime: LIFETIME,
             random: Arc::clone(random),
@@ -117,6 +118,9 @@ async fn work(
     let reading = request("third")?;
     refresh(&reading).await?;
     let read = reading.folder.tenant(tenant)?;
+    let generations = read.history()?.len();
+    assert!(read.not_fetched()?.len() + 1 == generations, "older tables were fetched");
+    refresh(&WorkingCopyRequest { needed: Needed::All, ..reading }).await?;
     let mut found = read.lock("conformance")?.snapshot()?;
     assert!(found.files.remove("conformance.json").is_some(), "the small file did not arrive");
     assert!(read.state("conformance")?.as_deref() == Some(b"second"), "it is an older one");

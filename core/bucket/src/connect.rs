@@ -13,7 +13,7 @@ use crate::place::{BucketAddress, ClientSettings};
 #[cfg(feature = "cloud")]
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// The time for which the client itself sends a request again. The head is tried for longer (`head_store`).
+/// The time for which the client itself sends a request again. Then it fails, and `patience` decides.
 #[cfg(feature = "cloud")]
 const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 

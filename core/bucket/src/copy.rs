@@ -168,10 +168,8 @@ async fn copy_once(source: &Source, target: &mut Target) -> Result<CopyReport, B
     report.sent_bytes = sizes.map(|file| file.bytes).sum();
     {
         let target = &*target;
-        let sending = stream::iter(&missing).map(|path| async move {
-            let content = source.read(path).await?;
-            target.put(path, content).await
-        });
+        let sending = stream::iter(&missing)
+            .map(|path| target.put(path, &snapshot.files[path], async || source.read(path).await));
         sending.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
     }
     source.check_unchanged().await?;

@@ -159,6 +159,8 @@ pub enum RequestErrorKind {
     Conflict,
     /// The credentials were refused, or there are none.
     Refused,
+    /// The service rejected the request, and would again.
+    Rejected,
     /// Anything else; the request may have been carried out.
     Unknown,
 }
@@ -191,6 +193,9 @@ const NO_BUCKET: [&str; 2] = ["NoSuchBucket", "ContainerNotFound"];
 /// The texts of services about a request whose time differs too much from theirs.
 const CLOCK_REFUSED: [&str; 2] = ["RequestTimeTooSkewed", "Request date header too old"];
 
+/// The code of S3 for a request that took too long, in the body of HTTP 400.
+const TIMED_OUT: &str = "RequestTimeout";
+
 /// The address at which a machine of a cloud gives credentials. Without any in variables, the clients ask there.
 const MACHINE_CREDENTIALS: &str = "169.254.169.254";
 
@@ -204,8 +209,21 @@ pub(crate) fn kind(error: &object_store::Error) -> RequestErrorKind {
         }
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => RequestErrorKind::Refused,
         _ if says(error, &[MACHINE_CREDENTIALS]) => RequestErrorKind::Refused,
-        _ => RequestErrorKind::Unknown,
+        _ if says(error, &[TIMED_OUT]) => RequestErrorKind::Unknown,
+        // A time-out, and too many requests.
+        _ => match status(error) {
+            Some(408 | 425 | 429) => RequestErrorKind::Unknown,
+            Some(300..=499) => RequestErrorKind::Rejected,
+            _ => RequestErrorKind::Unknown,
+        },
     }
+}
+
+/// The status of the answer, if there was one.
+fn status(error: &object_store::Error) -> Option<u16> {
+    let text = error.to_string();
+    let (_, rest) = text.split_once("status code: ")?;
+    rest.get(..3)?.parse().ok()
 }
 
 /// Returns true if an error has one of these texts.
@@ -231,18 +249,20 @@ pub(crate) fn reason(error: &object_store::Error) -> String {
             "the credentials are refused or lack this right; check the variables AWS_… or AZURE_…, and the policy of \
              the bucket"
         }
-        RequestErrorKind::Unknown => return unknown_reason(error),
+        RequestErrorKind::Rejected | RequestErrorKind::Unknown => return other_reason(error),
     };
     text.to_owned()
 }
 
-fn unknown_reason(error: &object_store::Error) -> String {
-    let text = error.to_string();
-    let status = text.split_once("status code: ").map(|(_, rest)| rest);
-    let status: Option<String> = status.map(|rest| rest.chars().take(3).collect());
-    match status.filter(|status| status.bytes().all(|byte| byte.is_ascii_digit())) {
-        Some(status) => format!("it answered with HTTP {status}; try again later"),
-        None => format!("{}; check the network, and try again", root_cause(error)),
+fn other_reason(error: &object_store::Error) -> String {
+    match (status(error), kind(error)) {
+        (Some(status), RequestErrorKind::Rejected) => {
+            format!(
+                "it answered with HTTP {status}; check the address of the bucket and its region"
+            )
+        }
+        (Some(status), _) => format!("it answered with HTTP {status}; try again later"),
+        (None, _) => format!("{}; check the network, and try again", root_cause(error)),
     }
 }
 
@@ -257,4 +277,34 @@ fn root_cause(error: &object_store::Error) -> String {
     let line = text.lines().next().unwrap_or_default();
     let line: String = line.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect();
     if line.is_empty() { "it gave no reason".to_owned() } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejected_request_is_told_from_one_that_may_be_sent_again() {
+        for (text, expected) in [
+            (
+                "Server returned non-2xx status code: 400 Bad Request: secret",
+                RequestErrorKind::Rejected,
+            ),
+            ("Server returned non-2xx status code: 301 Moved: secret", RequestErrorKind::Rejected),
+            (
+                "Server returned non-2xx status code: 400 : <Code>RequestTimeout</Code> secret",
+                RequestErrorKind::Unknown,
+            ),
+            ("Server returned non-2xx status code: 408 : secret", RequestErrorKind::Unknown),
+            ("Server returned non-2xx status code: 429 : secret", RequestErrorKind::Unknown),
+            ("Server returned non-2xx status code: 503 : secret", RequestErrorKind::Unknown),
+            ("connection reset", RequestErrorKind::Unknown),
+            ("status code: x", RequestErrorKind::Unknown),
+        ] {
+            let source = Box::new(std::io::Error::other(text));
+            let error = object_store::Error::Generic { store: "S3", source };
+            assert_eq!(kind(&error), expected, "{text}");
+            assert!(!reason(&error).contains("secret"), "{}", reason(&error));
+        }
+    }
 }

@@ -11,13 +11,14 @@ use bytes::Bytes;
 use core_store::{Fingerprint, TenantPart};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _};
+use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use serde::{Deserialize, Serialize};
 
 use crate::error::BucketError;
 use crate::head::ObjectRef;
 use crate::head_store::HEAD_FILE;
 use crate::lease::Random;
+use crate::patience::Patience;
 use crate::pieces::{PIECE, Pieces};
 
 /// The version of listings that this program writes, and the newest that it reads.
@@ -75,19 +76,24 @@ impl Listing {
 pub(crate) struct BucketFolder {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) folder: Path,
+    /// The patience with failed requests.
+    pub(crate) patience: Patience,
 }
 
 impl BucketFolder {
     /// The folder of a tenant in a folder of a bucket.
     pub(crate) fn of_tenant(store: &Arc<dyn ObjectStore>, folder: &Path, tenant: &str) -> Self {
-        Self { store: Arc::clone(store), folder: folder.clone().join(tenant) }
+        let (store, folder) = (Arc::clone(store), folder.clone().join(tenant));
+        Self { store, folder, patience: Patience::Reader }
     }
 
     /// Lists all objects but the head: their sizes by key.
     pub(crate) async fn list(&self) -> Result<BTreeMap<String, u64>, BucketError> {
         let failed = || BucketError::request("list", self.folder.as_ref());
-        let metas = self.store.list(Some(&self.folder));
-        let metas: Vec<_> = metas.try_collect().await.map_err(failed())?;
+        let list = async || -> Result<Vec<ObjectMeta>, BucketError> {
+            self.store.list(Some(&self.folder)).try_collect().await.map_err(failed())
+        };
+        let metas = self.patience.retry(list).await?;
         let within = |location: &Path| {
             let key = location.as_ref().strip_prefix(self.folder.as_ref())?;
             Some(key.trim_start_matches('/').to_owned())
@@ -106,32 +112,43 @@ impl BucketFolder {
 
     /// Reads a listing.
     pub(crate) async fn read_listing(&self, object: &ObjectRef) -> Result<Listing, BucketError> {
-        Listing::parse(&object.key, &self.read(object).await?.read_all().await?)
+        let read = async || self.read(object).await?.read_all().await;
+        Listing::parse(&object.key, &self.patience.retry(read).await?)
     }
 
-    /// Writes an object, reads it back and compares it.
+    /// Writes an object, reads it back and compares it. `open` opens its content, once for each attempt.
     pub(crate) async fn write(
         &self,
         path: &str,
-        content: Pieces,
+        expected: &Fingerprint,
+        open: impl AsyncFn() -> Result<Pieces, BucketError>,
         random: &Random,
     ) -> Result<ObjectRef, BucketError> {
-        let Fingerprint { bytes, blake3 } = content.expected().clone();
+        let Fingerprint { bytes, blake3 } = expected.clone();
+        // Every attempt has the same key and bytes, so it does not matter how many of them arrive.
         let object = ObjectRef { key: new_key(path, &blake3, random()), bytes, blake3 };
-        if bytes <= PIECE as u64 {
+        self.patience.retry(async || self.write_once(&object, open().await?).await).await?;
+        self.verify(&object).await?;
+        Ok(object)
+    }
+
+    async fn write_once(&self, object: &ObjectRef, content: Pieces) -> Result<(), BucketError> {
+        if content.expected().blake3 != object.blake3 {
+            return Err(BucketError::SourceChanged);
+        }
+        if object.bytes <= PIECE as u64 {
             let content = content.read_all().await?;
             let failed = BucketError::request("write", &object.key);
             self.store.put(&self.path(&object.key), content.into()).await.map_err(failed)?;
         } else {
             self.write_in_parts(&object.key, content).await?;
         }
-        self.verify(&object).await?;
-        Ok(object)
+        Ok(())
     }
 
     /// Reads an object and compares it with its hash.
     pub(crate) async fn verify(&self, object: &ObjectRef) -> Result<(), BucketError> {
-        self.read(object).await?.read_to_end().await
+        self.patience.retry(async || self.read(object).await?.read_to_end().await).await
     }
 
     async fn write_in_parts(&self, key: &str, mut content: Pieces) -> Result<(), BucketError> {
@@ -147,7 +164,11 @@ impl BucketFolder {
     }
 
     /// Deletes objects. A missing object is not an error.
-    pub(crate) async fn delete(&self, keys: Vec<String>) -> Result<(), BucketError> {
+    pub(crate) async fn delete(&self, keys: &[String]) -> Result<(), BucketError> {
+        self.patience.retry(|| self.delete_once(keys)).await
+    }
+
+    async fn delete_once(&self, keys: &[String]) -> Result<(), BucketError> {
         let paths: Vec<_> = keys.iter().map(|key| Ok(self.path(key))).collect();
         let mut deleted = self.store.delete_stream(stream::iter(paths).boxed());
         while let Some(result) = deleted.next().await {

@@ -5,34 +5,19 @@
 //! every error the head is read back, and its nonces tell whether the write arrived. If not, it is sent again with
 //! the same bytes, so that it does not matter which of two attempts arrives, or how late.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion};
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use crate::error::{BucketError, RequestErrorKind, kind, reason};
 use crate::head::{FORMAT_VERSION, Head};
+use crate::patience::Patience;
 
 /// The file of the head in a tenant's folder.
 pub(crate) const HEAD_FILE: &str = "head.json";
-
-/// The attempts of a read, and the fewest attempts of a write.
-const ATTEMPTS: u32 = 5;
-
-/// The pause after the first failed attempt; each further pause is twice as long, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-
-/// The time after the last answer of the bucket for which a write is tried. A run that has paid for its exports
-/// survives a shorter outage.
-const WRITE_PATIENCE: Duration = Duration::from_mins(4);
-
-/// The time after which a read is not tried again: a person may be waiting.
-const READ_PATIENCE: Duration = Duration::from_mins(1);
 
 /// A head, and the version of its object.
 #[derive(Debug, Clone)]
@@ -58,24 +43,18 @@ pub enum Written {
 pub struct HeadStore {
     store: Arc<dyn ObjectStore>,
     path: Path,
-    contact: Arc<Mutex<Contact>>,
-}
-
-/// The contact with the bucket.
-#[derive(Debug, Clone, Copy)]
-struct Contact {
-    /// The time of its last answer.
-    answered: Instant,
-    /// True if a write was given up since then. A run that ends for that has more to write, which is tried only once.
-    is_given_up: bool,
+    patience: Patience,
 }
 
 impl HeadStore {
     /// The head in a tenant's folder of a bucket.
     pub fn new(store: Arc<dyn ObjectStore>, folder: &Path) -> Self {
-        let contact = Contact { answered: Instant::now(), is_given_up: false };
-        let contact = Arc::new(Mutex::new(contact));
-        Self { store, path: folder.clone().join(HEAD_FILE), contact }
+        Self { store, path: folder.clone().join(HEAD_FILE), patience: Patience::holder() }
+    }
+
+    /// The patience of the process that writes this head, for its other requests.
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience.clone()
     }
 
     /// Reads the head; None if there is none.
@@ -84,20 +63,14 @@ impl HeadStore {
     ///
     /// [`BucketError::Request`], [`BucketError::Damaged`], [`BucketError::NewerFormat`].
     pub async fn read(&self) -> Result<Option<StoredHead>, BucketError> {
-        let (started, mut pause, mut attempt) = (Instant::now(), FIRST_PAUSE, 0);
+        let mut attempts = Patience::Reader.begin();
         loop {
-            attempt += 1;
-            match self.read_once().await {
-                Err(error @ BucketError::Request { kind: RequestErrorKind::Unknown, .. })
-                    if attempt < ATTEMPTS && started.elapsed() < READ_PATIENCE =>
-                {
-                    if attempt == 1 {
-                        tracing::warn!(%error, "the bucket is asked again");
-                    }
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
+            let error = match self.read_once().await {
+                Err(error) if Patience::is_unanswered(&error) => error,
                 read => return read,
+            };
+            if !attempts.again(&error).await {
+                return Err(error);
             }
         }
     }
@@ -106,14 +79,14 @@ impl HeadStore {
         let answer = match self.store.get(&self.path).await {
             Ok(answer) => answer,
             Err(error) if kind(&error) == RequestErrorKind::NotFound => {
-                self.note_answer();
+                self.patience.note_answer();
                 return Ok(None);
             }
             Err(error) => return Err(BucketError::request("read", HEAD_FILE)(error)),
         };
         let (e_tag, version) = (answer.meta.e_tag.clone(), answer.meta.version.clone());
         let bytes = answer.bytes().await.map_err(BucketError::request("read", HEAD_FILE))?;
-        self.note_answer();
+        self.patience.note_answer();
         let head = parse(&bytes)?;
         Ok(Some(StoredHead { head, version: UpdateVersion { e_tag, version } }))
     }
@@ -133,27 +106,28 @@ impl HeadStore {
         bytes.push(b'\n');
         let bytes = Bytes::from(bytes);
         let mode = base.map_or(PutMode::Create, |base| PutMode::Update(base.version.clone()));
-        let contact = *self.contact();
-        let patient_until = contact.answered + WRITE_PATIENCE;
-        let (mut attempt, mut pause) = (0, FIRST_PAUSE);
+        let mut attempts = self.patience.begin();
         loop {
-            attempt += 1;
             let options = PutOptions { mode: mode.clone(), ..PutOptions::default() };
             let mut last_reason =
                 match self.store.put_opts(&self.path, bytes.clone().into(), options).await {
                     Ok(put) => {
-                        self.note_answer();
+                        self.patience.note_answer();
                         let version = UpdateVersion { e_tag: put.e_tag, version: put.version };
                         return Ok(Written::Done(StoredHead { head: next, version }));
                     }
                     Err(error)
-                        if [RequestErrorKind::Refused, RequestErrorKind::NoBucket]
-                            .contains(&kind(&error)) =>
+                        if [
+                            RequestErrorKind::Refused,
+                            RequestErrorKind::NoBucket,
+                            RequestErrorKind::Rejected,
+                        ]
+                        .contains(&kind(&error)) =>
                     {
                         return Err(BucketError::request("write", HEAD_FILE)(error));
                     }
                     Err(error)
-                        if contact.is_given_up && kind(&error) == RequestErrorKind::Unknown =>
+                        if attempts.is_only_one() && kind(&error) == RequestErrorKind::Unknown =>
                     {
                         return Err(unconfirmed(reason(&error)));
                     }
@@ -167,24 +141,10 @@ impl HeadStore {
                 }
                 Err(error) => last_reason = error.to_string(),
             }
-            if attempt >= ATTEMPTS && Instant::now() >= patient_until {
-                self.contact().is_given_up = true;
+            if !attempts.again(&last_reason).await {
                 return Err(unconfirmed(last_reason));
             }
-            if attempt == 1 {
-                tracing::warn!(reason = last_reason, "the bucket is asked again");
-            }
-            tokio::time::sleep(pause).await;
-            pause = LONGEST_PAUSE.min(pause * 2);
         }
-    }
-
-    fn note_answer(&self) {
-        *self.contact() = Contact { answered: Instant::now(), is_given_up: false };
-    }
-
-    fn contact(&self) -> MutexGuard<'_, Contact> {
-        self.contact.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

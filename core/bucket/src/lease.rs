@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::error::BucketError;
 use crate::head::{Content, Head, Lease, Nonce};
 use crate::head_store::{HeadStore, StoredHead, Written};
+use crate::patience::Patience;
 use crate::waiter::{Verdict, Waiter};
 
 /// The time without a change of the head after which a lease counts as abandoned.
@@ -133,6 +134,11 @@ impl HeldLease {
             }
         });
         Self { holder, renewals }
+    }
+
+    /// The patience of this holder, for its other requests.
+    pub(crate) fn patience(&self) -> Patience {
+        self.holder.heads.patience()
     }
 
     /// The published content, as this holder knows it.

@@ -12,6 +12,7 @@ mod follow;
 mod head;
 mod head_store;
 mod lease;
+mod patience;
 mod pieces;
 mod place;
 mod probe;
@@ -22,6 +23,7 @@ mod waiter;
 mod working_copy;
 mod writer;
 
+pub use arrival::Needed;
 pub use copy::{CopyReport, CopyRequest, copy};
 pub use error::{BucketError, RequestErrorKind};
 pub use file_folder::{BucketFile, FileFolder};

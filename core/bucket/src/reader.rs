@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use core_store::{Fingerprint, TenantPart, TenantSnapshot};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::error::BucketError;
 use crate::folder::BucketFolder;
 use crate::head::{Content, ObjectRef};
 use crate::head_store::HeadStore;
 use crate::pieces::Pieces;
+
+/// The number of listings that are read at once. A tenant has one for each generation.
+const LISTINGS_AT_ONCE: usize = 16;
 
 /// Returns the content in the head of a tenant; empty if there is no head.
 pub(crate) async fn published(folder: &BucketFolder) -> Result<Content, BucketError> {
@@ -51,8 +55,13 @@ impl TenantReader {
         content: Content,
     ) -> Result<Self, BucketError> {
         let mut objects = BTreeMap::new();
-        for listing in content.listings.values() {
-            objects.extend(folder.read_listing(listing).await?.files);
+        {
+            let reading = stream::iter(content.listings.values());
+            let reading = reading.map(|listing| folder.read_listing(listing));
+            let mut listings = reading.buffer_unordered(LISTINGS_AT_ONCE);
+            while let Some(listing) = listings.try_next().await? {
+                objects.extend(listing.files);
+            }
         }
         let snapshot = snapshot_of(&content, &objects);
         Ok(Self { folder, epoch, content, objects, snapshot })
@@ -73,6 +82,19 @@ impl TenantReader {
             Err(error) if error.is_not_found() => Err(BucketError::SourceChanged),
             read => read,
         }
+    }
+
+    /// Opens a file and passes its content on, again after a failure of the bucket.
+    ///
+    /// # Errors
+    ///
+    /// As [`TenantReader::open`], and those of `receive`.
+    pub(crate) async fn fetch(
+        &self,
+        path: &str,
+        receive: impl AsyncFn(Pieces) -> Result<(), BucketError>,
+    ) -> Result<(), BucketError> {
+        self.folder.patience.retry(async || receive(self.open(path).await?).await).await
     }
 
     /// Fails if the tenant has changed since it was read: a copy might then show an erased person.

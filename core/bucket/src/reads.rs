@@ -78,12 +78,15 @@ pub(crate) async fn send(
     }
     let key = format!("{FOLDER}/{}.ndjson", last.hash);
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    match folder.store.put_opts(&path(folder, &key), Bytes::from(lines).into(), options).await {
-        Ok(_) => {}
-        // An earlier attempt, whose answer was lost.
-        Err(error) if kind(&error) == RequestErrorKind::Conflict => {}
-        Err(error) => return Err(BucketError::request("write", &key)(error)),
-    }
+    let (place, lines) = (path(folder, &key), Bytes::from(lines));
+    let send =
+        async || match folder.store.put_opts(&place, lines.clone().into(), options.clone()).await {
+            Ok(_) => Ok(()),
+            // An earlier attempt, whose answer was lost.
+            Err(error) if kind(&error) == RequestErrorKind::Conflict => Ok(()),
+            Err(error) => Err(BucketError::request("write", &key)(error)),
+        };
+    folder.patience.retry(send).await?;
     Ok(known.set(Some(&last))?)
 }
 
@@ -93,8 +96,11 @@ pub(crate) async fn read(
     key: &str,
 ) -> Result<Vec<LedgerRecord>, BucketError> {
     let failed = || BucketError::request("read", key);
-    let bytes = folder.store.get(&path(folder, key)).await.map_err(failed())?;
-    let bytes = bytes.bytes().await.map_err(failed())?;
+    let read = async || {
+        let answer = folder.store.get(&path(folder, key)).await.map_err(failed())?;
+        answer.bytes().await.map_err(failed())
+    };
+    let bytes = folder.patience.retry(read).await?;
     let mut records = Vec::new();
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         if let Ok(record) = serde_json::from_slice(line) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
-use core_store::{Change, PublishingFailure, StoreError, TenantStore, Watch};
+use core_store::{Change, GenerationId, PublishingFailure, StoreError, TenantStore, Watch};
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{block_in_place, spawn_blocking};
@@ -33,6 +33,7 @@ pub struct Session {
 #[derive(Debug)]
 enum Order {
     Publish(Change, Sender<Result<(), BucketError>>),
+    Fetch(GenerationId, Sender<Result<(), BucketError>>),
     Close(Sender<Result<(), BucketError>>),
 }
 
@@ -161,6 +162,11 @@ impl Watch for Watcher {
         published.map_err(|error| error.into_store_at(&self.place))
     }
 
+    fn fetch(&self, generation: &GenerationId) -> Result<(), StoreError> {
+        let fetched = ask(&self.orders, |answer| Order::Fetch(generation.clone(), answer));
+        fetched.map_err(|error| error.into_store_at(&self.place))
+    }
+
     fn also_kept(&self) -> Vec<String> {
         let copies = "working copies of other machines, until their next command of this tenant";
         let mut kept = vec![copies.to_owned()];
@@ -191,6 +197,7 @@ async fn serve(mut copy: WorkingCopy, mut orders: UnboundedReceiver<Order>) {
         // A caller that no longer waits needs no answer.
         match order {
             Order::Publish(change, answer) => drop(answer.send(copy.publish(change).await)),
+            Order::Fetch(id, answer) => drop(answer.send(copy.fetch(&id).await)),
             Order::Close(answer) => {
                 drop(answer.send(copy.close().await));
                 return;
@@ -204,9 +211,9 @@ impl BucketError {
     pub fn failure(&self) -> PublishingFailure {
         match self {
             Self::Request { kind: RequestErrorKind::Refused, .. } => PublishingFailure::Credentials,
-            Self::Request { kind: RequestErrorKind::NoBucket, .. } => {
-                PublishingFailure::Configuration
-            }
+            Self::Request {
+                kind: RequestErrorKind::NoBucket | RequestErrorKind::Rejected, ..
+            } => PublishingFailure::Configuration,
             Self::Request { .. } | Self::Unconfirmed { .. } => PublishingFailure::Unreachable,
             Self::Held { .. } | Self::LeaseLost { .. } | Self::SourceChanged => {
                 PublishingFailure::Locked

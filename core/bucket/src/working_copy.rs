@@ -16,10 +16,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use core_files::FileLock;
-use core_store::{Change, LEDGER_PATH, Store, StoreError, TenantStore};
+use core_store::{
+    Change, GenerationId, LEDGER_PATH, Store, StoreError, TenantPart, TenantSnapshot, TenantStore,
+};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, Needed, receive};
 use crate::error::{BucketError, RequestErrorKind};
 use crate::folder::BucketFolder;
 use crate::head::Content;
@@ -53,6 +55,8 @@ pub struct WorkingCopyRequest {
     pub owner: String,
     /// The time for which the bucket keeps deleted objects, as the operator has declared.
     pub deleted_objects: DeletedObjects,
+    /// The generations whose tables are needed. A process that writes fetches those that turn out to be needed.
+    pub needed: Needed,
     /// True if the bucket is probed even if it has content.
     pub is_probed: bool,
     /// The lifetime of the lease.
@@ -83,6 +87,11 @@ impl WorkingCopyRequest {
                 rule: "it is a folder, which needs no working copy",
             }),
         }
+    }
+
+    /// Returns true if the folder lacks tables of a generation.
+    pub(crate) fn lacks_tables(&self) -> Result<bool, BucketError> {
+        Ok(!self.folder.tenant(&self.tenant)?.not_fetched()?.is_empty())
     }
 
     fn held_epoch(&self) -> HeldEpoch {
@@ -213,6 +222,33 @@ impl WorkingCopy {
         }
     }
 
+    /// Fetches the files that the folder lacks of a published generation. Nothing else in the folder changes, which other
+    /// threads may be working in.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] if the bucket has lost or changed a file; the errors of reading and writing.
+    pub async fn fetch(&self, id: &GenerationId) -> Result<(), BucketError> {
+        let (incoming, published) = (self.tenant.receive(), self.writer.published());
+        let mut missing = Vec::new();
+        for (path, file) in published.snapshot.part(TenantPart::Generation(id.as_str())) {
+            if !incoming.is_in_place(path, file)? && !incoming.has(path, file)? {
+                missing.push(path);
+            }
+        }
+        tracing::info!(generation = %id, files = missing.len(), "an older generation is fetched");
+        {
+            let incoming = &incoming;
+            let fetching = stream::iter(missing).map(|path| async move {
+                let received = async |content| receive(incoming, path, content).await;
+                let fetched = published.fetch(path, received).await;
+                fetched.map_err(|error| of_lost_file(id, path, error))
+            });
+            fetching.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
+        }
+        Ok(incoming.put_generation_in_place(id, &published.snapshot)?)
+    }
+
     /// Publishes the folder's content and frees the lease.
     ///
     /// # Errors
@@ -235,6 +271,32 @@ impl WorkingCopy {
         self.publish_once(removal).await
     }
 
+    /// Leaves out the files that neither this machine nor the bucket has, of generations that were not fetched: the bucket
+    /// has lost them. What it says about them stays as it is.
+    fn not_held_back(
+        &self,
+        snapshot: &TenantSnapshot,
+        missing: Vec<String>,
+    ) -> Result<Vec<String>, BucketError> {
+        if missing.is_empty() {
+            return Ok(missing);
+        }
+        let not_fetched = self.tenant.not_fetched()?;
+        let is_lost = |path: &String| {
+            let of_part = |id: &GenerationId| {
+                TenantPart::of_path(path) == Some(TenantPart::Generation(id.as_str()))
+            };
+            not_fetched.iter().any(of_part)
+                && self.writer.is_published(path, &snapshot.files[path])
+                && self.tenant.file_path(path).is_ok_and(|file| !file.exists())
+        };
+        let (lost, sent): (Vec<_>, Vec<_>) = missing.into_iter().partition(is_lost);
+        for path in lost {
+            tracing::error!(path, "the bucket has lost a file of an older generation");
+        }
+        Ok(sent)
+    }
+
     async fn publish_once(&mut self, removal: Removal) -> Result<(), BucketError> {
         let snapshot = self.tenant.working_files()?;
         let ledger = self.tenant.ledger().content()?;
@@ -242,17 +304,29 @@ impl WorkingCopy {
             return Err(BucketError::SourceChanged);
         }
         let missing = self.writer.missing(&snapshot).await?;
+        let missing = self.not_held_back(&snapshot, missing)?;
         {
             let (writer, tenant, files) = (&self.writer, &self.tenant, &snapshot.files);
             let sending = stream::iter(&missing).map(|path| async move {
-                let content = open_file(tenant, path, files[path].clone())?;
-                writer.put(path, content).await
+                let file = &files[path];
+                writer.put(path, file, async || open_file(tenant, path, file.clone())).await
             });
             sending.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
         }
         self.writer.publish(&snapshot, removal).await?;
         Ok(self.known.set(ledger.head().as_ref())?)
     }
+}
+
+/// A file that the bucket has lost or changed, as damage of its generation. Under the lease, no one else removes one.
+fn of_lost_file(id: &GenerationId, path: &str, error: BucketError) -> BucketError {
+    let finding = match error {
+        BucketError::SourceChanged => format!("{path} is missing in the bucket"),
+        BucketError::Corrupt { .. } => format!("{path} has another content in the bucket"),
+        error => return error,
+    };
+    let (owner, findings) = (format!("generation {id}"), vec![finding]);
+    BucketError::Store(StoreError::Damaged { owner, findings })
 }
 
 /// Brings the folder up to date with the head, for reading, and sends the records of earlier reads. Returns false if
@@ -326,15 +400,16 @@ async fn bring(
     }
     let lock = tenant.lock(&request.owner)?;
     let arrival = Arrival::begin(lock.clone(), ledger)?;
-    let missing = arrival.missing(&published.snapshot)?;
+    let without_tables = arrival.without_tables(&published.snapshot, &request.needed)?;
+    let missing = arrival.missing(&published.snapshot, &without_tables)?;
     {
         let arrival = &arrival;
         let fetching = stream::iter(&missing)
-            .map(|path| async move { arrival.put(path, published.open(path).await?).await });
+            .map(|path| published.fetch(path, async |content| arrival.put(path, content).await));
         fetching.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
     }
     let replacing = || Ok(known.set_all()?);
-    let arrived = match arrival.put_in_place(&published.snapshot, replacing) {
+    let arrived = match arrival.put_in_place(&published.snapshot, &without_tables, replacing) {
         Err(BucketError::Store(StoreError::LedgerChanged)) => {
             return Err(BucketError::SourceChanged);
         }

@@ -66,11 +66,12 @@ impl TenantWriter {
     ///
     /// Those of [`HeldLease::acquire`] and of reading.
     pub(crate) async fn open(
-        folder: BucketFolder,
+        mut folder: BucketFolder,
         request: LeaseRequest,
     ) -> Result<Self, BucketError> {
         let random = request.random.clone();
         let lease = HeldLease::acquire(folder.store.clone(), &folder.folder, request).await?;
+        folder.patience = lease.patience();
         let (epoch, content) = (lease.epoch().await?, lease.content().await?);
         let published = TenantReader::with_content(folder, epoch, content).await?;
         let (reads, present): (BTreeMap<_, _>, BTreeMap<_, _>) =
@@ -170,6 +171,12 @@ impl TenantWriter {
         })
     }
 
+    /// Returns true if the published content names this file, whether or not its object is there.
+    pub(crate) fn is_published(&self, path: &str, file: &Fingerprint) -> bool {
+        self.published.snapshot.files.get(path) == Some(file)
+            && self.stored().objects.contains_key(path)
+    }
+
     /// The objects that interrupted copies have left, by the path of their file. Doomed objects are left out: another
     /// process may be about to delete them.
     fn orphans(&self) -> BTreeMap<String, Vec<(&str, &str)>> {
@@ -217,20 +224,24 @@ impl TenantWriter {
         stored.small_files.retain(|path, _| small.contains(path));
     }
 
-    pub(crate) async fn put(&self, path: &str, content: Pieces) -> Result<(), BucketError> {
-        if !self.small.contains(path) {
-            let object = self.published.folder.write(path, content, &self.random).await?;
-            self.stored().objects.insert(path.to_owned(), object);
-            return Ok(());
+    /// Stores a file for the next publication. `open` opens its content, once for each attempt.
+    pub(crate) async fn put(
+        &self,
+        path: &str,
+        expected: &Fingerprint,
+        open: impl AsyncFn() -> Result<Pieces, BucketError>,
+    ) -> Result<(), BucketError> {
+        let folder = &self.published.folder;
+        if self.small.contains(path) {
+            let read = async || open().await?.read_all().await;
+            let bytes = folder.patience.retry(read).await?;
+            if let Ok(text) = String::from_utf8(bytes.to_vec()) {
+                self.stored().small_files.insert(path.to_owned(), text);
+                return Ok(());
+            }
         }
-        let bytes = content.read_all().await?;
-        if let Ok(text) = String::from_utf8(bytes.to_vec()) {
-            self.stored().small_files.insert(path.to_owned(), text);
-        } else {
-            let content = Pieces::from_memory(path, bytes);
-            let object = self.published.folder.write(path, content, &self.random).await?;
-            self.stored().objects.insert(path.to_owned(), object);
-        }
+        let object = folder.write(path, expected, open, &self.random).await?;
+        self.stored().objects.insert(path.to_owned(), object);
         Ok(())
     }
 
@@ -270,7 +281,8 @@ impl TenantWriter {
         if doomed.is_empty() {
             return Ok(0);
         }
-        self.published.folder.delete(doomed.iter().cloned().collect()).await?;
+        let keys: Vec<_> = doomed.iter().cloned().collect();
+        self.published.folder.delete(&keys).await?;
         let content = Content { doomed: BTreeSet::new(), ..self.published.content.clone() };
         self.lease.publish(content.clone()).await?;
         self.published.content = content;
@@ -297,14 +309,15 @@ impl TenantWriter {
 
     async fn write_listing(&self, part: &str, bytes: Bytes) -> Result<ObjectRef, BucketError> {
         let path = if part.is_empty() { LISTING.to_owned() } else { format!("{part}/{LISTING}") };
-        let content = Pieces::from_memory(&path, bytes);
+        let content = || Pieces::from_memory(&path, bytes.clone());
+        let expected = content().expected().clone();
         if let Some(old) = self.published.content.listings.get(part)
-            && old.blake3 == content.expected().blake3
+            && old.blake3 == expected.blake3
             && self.present.contains_key(&old.key)
         {
             return Ok(old.clone());
         }
-        self.published.folder.write(&path, content, &self.random).await
+        self.published.folder.write(&path, &expected, async || Ok(content()), &self.random).await
     }
 
     pub(crate) async fn release(self) -> Result<(), BucketError> {

@@ -16,6 +16,7 @@ mod json;
 mod notify;
 mod pages;
 mod parse;
+mod past;
 mod privacy;
 mod query;
 mod rules;
@@ -50,6 +51,7 @@ pub use self::json::asks_for_json;
 pub use self::notify::NotifyCommand;
 pub use self::pages::{ManPage, completion_script, man_pages};
 pub use self::parse::{command, parse};
+pub use self::past::{Asked, AskedQuery};
 pub use self::privacy::{
     EraseArguments, KeyCommand, LedgerCommand, PrivacyCommand, RetentionArguments, RetrievalFormat,
     RetrieveArguments, SubjectArguments, SuppressionCommand,

@@ -1,11 +1,11 @@
 //! The working copy of a configured tenant whose store is in a bucket, for one command.
 
 use core_bucket::{
-    BucketError, ClientSettings, DeletedObjects, Follower, LIFETIME, OpenedCopy, Place, Random,
-    Session, WorkingCopyRequest,
+    BucketError, ClientSettings, DeletedObjects, Follower, LIFETIME, Needed, OpenedCopy, Place,
+    Random, Session, WorkingCopyRequest,
 };
 use core_engine::{Failure, Host};
-use core_store::Store;
+use core_store::{GenerationId, Store, TenantStore};
 
 use crate::config::Config;
 use crate::environment::Environment;
@@ -58,7 +58,30 @@ impl Access {
     }
 }
 
-/// Opens the working copy that a command needs; None if the store is a folder, or the command needs none. Blocks while a
+/// Finds the generations that the arguments of a command name.
+pub type Named<'a> = &'a dyn Fn(&TenantStore) -> Vec<GenerationId>;
+
+/// The generations whose tables a command needs when it starts, whatever its arguments, by its words on the command line:
+/// all, unless it is known to need fewer. A command that writes fetches others when it opens them.
+pub fn needed(words: &[&str]) -> Needed {
+    match words {
+        [
+            "plan" | "status" | "history" | "query" | "ask" | "diff" | "neighbors" | "path"
+            | "search" | "support-bundle",
+        ]
+        | ["audit" | "software", ..]
+        | ["export", "jupiterone" | "html"]
+        | ["rules", "list" | "explain"]
+        | ["findings", "list" | "show" | "history"]
+        | ["privacy", "ledger", ..]
+        | ["privacy", "suppression" | "key", "list"] => Needed::Current,
+        _ if Access::of(words) == Access::Reads => Needed::All,
+        _ => Needed::Current,
+    }
+}
+
+/// Opens the working copy that a command needs; None if the store is a folder, or the command needs none. `needed` are the
+/// generations whose tables it needs, and `named` finds others that its arguments name. Blocks while a
 /// copy to write to is brought up to date.
 ///
 /// # Errors
@@ -67,12 +90,13 @@ impl Access {
 pub async fn open(
     source: &Source,
     access: Access,
+    (needed, named): (Needed, Named<'_>),
     host: &Host,
     random: Random,
     environment: Environment,
 ) -> Result<Option<OpenedCopy>, Failure> {
     let owner = format!("{}, started {}", host.process, host.now().to_rfc3339());
-    let process = &Process { owner, random };
+    let process = &Process { owner, random, needed };
     match access {
         Access::None => return Ok(None),
         Access::ReadsFleet => {
@@ -90,9 +114,31 @@ pub async fn open(
     let place = request.place.clone();
     let opened = match access {
         Access::Writes => Session::open(request).map(OpenedCopy::Writing),
-        _ => OpenedCopy::for_reading(request).await,
+        _ => open_for_reading(request, named).await,
     };
     opened.map(Some).map_err(|error| failure_at(&place, error))
+}
+
+/// Opens a working copy for reading, with the tables of the generations that are named besides. What a text names is only
+/// known when the manifests of all generations are there.
+async fn open_for_reading(
+    request: WorkingCopyRequest,
+    named: Named<'_>,
+) -> Result<OpenedCopy, BucketError> {
+    let opened = OpenedCopy::for_reading(request.clone()).await?;
+    let tenant = request.folder.tenant(&request.tenant)?;
+    let mut missing = tenant.not_fetched()?;
+    if missing.is_empty() {
+        return Ok(opened);
+    }
+    let named = named(&tenant);
+    missing.retain(|id| named.contains(id));
+    if missing.is_empty() {
+        return Ok(opened);
+    }
+    let request =
+        WorkingCopyRequest { needed: Needed::These(missing), is_probed: false, ..request };
+    OpenedCopy::for_reading(request).await
 }
 
 /// The process that opens a working copy.
@@ -101,6 +147,8 @@ struct Process {
     owner: String,
     /// Random bits for nonces and keys.
     random: Random,
+    /// The generations whose tables it needs when it starts.
+    needed: Needed,
 }
 
 async fn refresh_fleet(
@@ -165,6 +213,7 @@ fn request(
         tenant: config.tenant.as_str().to_owned(),
         owner: process.owner.clone(),
         deleted_objects: days.map_or(DeletedObjects::Gone, DeletedObjects::KeptDays),
+        needed: process.needed.clone(),
         is_probed,
         lease_lifetime: LIFETIME,
         random: process.random.clone(),
@@ -183,6 +232,28 @@ fn failure_at(place: &Place, error: BucketError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_is_not_known_to_need_less_reads_everything() {
+        let table: [(&[&str], Needed); 13] = [
+            (&["query"], Needed::Current),
+            (&["status"], Needed::Current),
+            (&["check"], Needed::Current),
+            (&["serve"], Needed::Current),
+            (&["fleet", "status"], Needed::Current),
+            (&["run"], Needed::Current),
+            (&["privacy", "erase"], Needed::Current),
+            (&["show"], Needed::All),
+            (&["diff"], Needed::Current),
+            (&["mcp"], Needed::All),
+            (&["store", "verify"], Needed::All),
+            (&["export", "everything"], Needed::All),
+            (&["privacy", "retrieve"], Needed::All),
+        ];
+        for (words, expected) in table {
+            assert_eq!(needed(words), expected, "{words:?}");
+        }
+    }
 
     #[test]
     fn a_command_that_is_not_known_writes() {

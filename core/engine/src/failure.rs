@@ -99,7 +99,9 @@ impl From<ErrorKind> for FailureKind {
 impl From<&StoreError> for FailureKind {
     fn from(error: &StoreError) -> Self {
         match error {
-            StoreError::Locked { .. } | StoreError::Delivering { .. } => Self::Locked,
+            StoreError::Locked { .. }
+            | StoreError::Delivering { .. }
+            | StoreError::NotFetched { .. } => Self::Locked,
             StoreError::UnsupportedLocation { .. }
             | StoreError::InvalidLocation
             | StoreError::InvalidName { .. }

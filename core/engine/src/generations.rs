@@ -94,11 +94,14 @@ pub struct VerifiedPart {
 ///
 /// # Errors
 ///
-/// The list of generations cannot be read.
+/// The list of generations cannot be read, or a generation of a working copy was not fetched.
 pub fn verify(tenant: &TenantStore) -> Result<Vec<VerifiedPart>, StoreError> {
     let mut parts = Vec::new();
     for entry in tenant.history()? {
         let verified = tenant.verify(&entry.id);
+        if let Err(error @ StoreError::NotFetched { .. }) = verified {
+            return Err(error);
+        }
         parts.push(VerifiedPart::new(format!("generation {}", name(&entry)), verified));
     }
     let log = tenant.events(LOG);

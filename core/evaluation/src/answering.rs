@@ -52,7 +52,7 @@ pub async fn answer_rules(
         line.write(out).and_then(|()| out.flush()).map_err(anyhow::Error::new)?;
         let answering = async {
             // Without the user's files, only the rules that read them fail.
-            let added = reader.add_named(&mut session, text(rule)).await;
+            let added = reader.add_named(&mut session, rule.query.text()).await;
             added.map_err(|failure| format!("{:#}", failure.error))?;
             let mut result = start_query(&session, &questions, rule, now_ms)?;
             write_rows(&mut result, rule, out).await
@@ -72,14 +72,6 @@ pub async fn answer_rules(
     }
     out.flush().map_err(anyhow::Error::new)?;
     Ok(())
-}
-
-/// The query of a rule, or of its question.
-fn text(rule: &Rule) -> &str {
-    match &rule.query {
-        RuleQuery::Text { text, .. } => text,
-        RuleQuery::Question { asked, .. } => asked,
-    }
 }
 
 /// A session on the published generation, the events and the facts about the program's own work.

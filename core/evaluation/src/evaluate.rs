@@ -117,6 +117,10 @@ impl<Source: RuleAnswers> Evaluator<'_, Source> {
         let privacy = generation.as_ref().and_then(|found| found.manifest().privacy.clone());
         let mark = privacy.unwrap_or_default();
         let fingerprints = fingerprints(&self.reader, &mark)?;
+        if rules.iter().any(|rule| core_query::may_read_history(rule.query.text())) {
+            // The queries run in a process that cannot fetch anything.
+            self.reader.tenant.fetch_all()?;
+        }
         let answers = self.source.ask(rules, &fingerprints).await;
         Ok(Asked { basis, generation, mark, fingerprints, answers })
     }

@@ -66,6 +66,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::GenerationNotFound { .. } => Self::not_found(error.to_string()),
+            StoreError::NotFetched { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-fetched", error.to_string())
+            }
             error => Self::internal(&error),
         }
     }

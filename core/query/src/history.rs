@@ -28,6 +28,12 @@ const SUFFIX: &str = "_history";
 pub(crate) const GENERATION: &str = "_generation";
 pub(crate) const CREATED_AT: &str = "_createdAt";
 
+/// Returns false for a query in SQL or J1QL that reads no history, whatever the tables are. It may return true for others.
+pub fn may_read_history(query: &str) -> bool {
+    let query = query.to_lowercase();
+    query.contains(SUFFIX) || query.contains(&core_j1ql::CREATED_ON.to_lowercase())
+}
+
 impl QuerySession {
     /// Returns the types whose history a query names: `nexthink_device` for `nexthink_device_history`, unless that is
     /// the name of a type.
@@ -161,4 +167,22 @@ fn union(plans: &[LogicalPlan]) -> Result<Option<LogicalPlan>, DataFusionError> 
         });
     }
     whole.map(LogicalPlanBuilder::build).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_that_names_no_history_in_either_language_reads_none() {
+        for (query, expected) in [
+            ("select count(*) from nexthink_device_history", true),
+            ("SELECT count(*) FROM NEXTHINK_DEVICE_HISTORY", true),
+            ("FIND nexthink_device WITH _createdOn > date.now - 1 day", true),
+            ("FIND nexthink_device AS d RETURN d.name", false),
+            ("select name, \"_createdAt\" from nexthink_device", false),
+        ] {
+            assert_eq!(may_read_history(query), expected, "{query}");
+        }
+    }
 }

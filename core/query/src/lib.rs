@@ -38,6 +38,7 @@ pub use diff::{DiffDetail, DiffReport, DiffRequest, TypeDiff};
 pub use error::QueryError;
 pub use events::{EventOwner, EventTables};
 pub use format::{Format, ParquetWriter, ResultWriter, escape_for_csv, write_objects};
+pub use history::may_read_history;
 pub use limits::{out_of_memory, out_of_time};
 pub use parameters::ParameterValue;
 pub use retry::after_compaction;

@@ -18,6 +18,12 @@ enum AsOf {
     Before(Timestamp),
 }
 
+/// Returns the generations that texts name, without those of which there is none.
+pub fn named_generations(tenant: &TenantStore, texts: &[&str]) -> Vec<GenerationId> {
+    let opened = texts.iter().filter_map(|text| open(tenant, text).ok());
+    opened.map(|generation| generation.id().clone()).collect()
+}
+
 /// Opens the generation that a text names.
 ///
 /// # Errors

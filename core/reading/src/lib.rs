@@ -25,10 +25,11 @@ mod time;
 mod withheld;
 
 pub use self::answer_file::{AnswerFile, Printed};
+pub use self::as_of::named_generations;
 pub use self::explorer_host::{ExplorerHost, ExplorerSettings, REMEDY, StartWorker};
 pub use self::failure::{of_query, of_question};
 pub use self::progress::Progress;
 pub use self::question::{AnswerTarget, Question, write_answer};
-pub use self::reader::{Opening, Reader, questions};
+pub use self::reader::{Opening, Reader, asks_for_history, questions};
 pub use self::time::parse_time;
 pub use self::withheld::personal_columns;

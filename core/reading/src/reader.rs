@@ -298,6 +298,13 @@ pub(crate) fn left_out(result: &QueryResult) -> Option<String> {
     })
 }
 
+/// Returns true if a saved question, of the shipped ones or in a folder beside the configuration, may read history.
+pub fn asks_for_history(folder: &Path, question: &str) -> bool {
+    let questions = questions(Some(folder)).ok();
+    let found = questions.as_ref().and_then(|questions| questions.find(question).ok());
+    found.is_some_and(|question| core_query::may_read_history(&question.query))
+}
+
 /// Returns the questions in a folder beside the configuration and the shipped ones.
 ///
 /// # Errors

@@ -102,6 +102,16 @@ pub enum RuleQuery {
     },
 }
 
+impl RuleQuery {
+    /// The query, or that of the question.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text { text, .. } => text,
+            Self::Question { asked, .. } => asked,
+        }
+    }
+}
+
 /// A valid rule.
 #[derive(Debug, Clone)]
 pub struct Rule {

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::StoreError;
 use crate::manifest::FileEntry;
+use crate::not_fetched::Origin;
 use crate::platform::{self, FileStamp};
 
 /// The size up to which every process that reads a file verifies it. BLAKE3 hashes 4 GB/s on one
@@ -46,6 +47,8 @@ pub(crate) struct Checksums {
     /// The folder that the paths of files are relative to, below the tenant's.
     folder: PathBuf,
     tenant: PathBuf,
+    /// The place that missing files are fetched from, if there is one.
+    origin: Option<Origin>,
     /// The files that this process has verified.
     compared: Arc<Mutex<Stamps>>,
 }
@@ -53,7 +56,11 @@ pub(crate) struct Checksums {
 impl Checksums {
     pub(crate) fn new(owner: String, folder: &Path, tenant: &Path) -> Self {
         let (folder, tenant) = (folder.to_owned(), tenant.to_owned());
-        Self { owner, folder, tenant, compared: Arc::default() }
+        Self { owner, folder, tenant, origin: None, compared: Arc::default() }
+    }
+
+    pub(crate) fn with_origin(self, origin: Origin) -> Self {
+        Self { origin: Some(origin), ..self }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -113,11 +120,7 @@ impl Checksums {
     ) -> Result<Option<String>, StoreError> {
         let finding = |what: &str| Ok(Some(format!("{} {what}", entry.path)));
         let path = self.folder.join(&entry.path);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return finding("is missing"),
-            Err(source) => return Err(StoreError::Io { action: "open the file", path, source }),
-        };
+        let Some(file) = self.open_or_fetch(&path)? else { return finding("is missing") };
         let metadata = file.metadata().map_err(StoreError::io("read", &path))?;
         if metadata.len() != entry.bytes {
             let what = format!("has {} bytes instead of {}", metadata.len(), entry.bytes);
@@ -136,6 +139,23 @@ impl Checksums {
         }
         self.note_match(name, entry, stamp);
         Ok(None)
+    }
+
+    /// Opens a file; fetches it if it is still to be fetched. None if it is missing.
+    fn open_or_fetch(&self, path: &Path) -> Result<Option<File>, StoreError> {
+        let open = || match File::open(path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("open the file", path)(error)),
+        };
+        match (open()?, &self.origin) {
+            (None, Some(origin)) => {
+                origin.fetch(&self.folder)?;
+                // Another thread may have fetched it just now.
+                open()
+            }
+            (opened, _) => Ok(opened),
+        }
     }
 
     fn name_in_cache(&self, path: &Path) -> String {

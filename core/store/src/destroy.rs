@@ -12,8 +12,11 @@ use core_files::{read_if_present, remove_file_if_present, remove_folder_if_prese
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::manifest::FileEntry;
 use crate::names;
+use crate::not_fetched::MARK;
 use crate::tenant::{DeliveryLock, RunLock, Store, TenantStore, folder_names};
+use crate::transfer::GENERATIONS;
 use crate::watcher::Change;
 
 /// The prefix of a tenant's folder while it is removed. No tenant has such a name.
@@ -35,19 +38,29 @@ pub struct FileCount {
 }
 
 impl TenantStore {
-    /// Counts the files of this tenant by folder.
+    /// Counts the files of this tenant by folder. Of a generation that was not fetched, all files count.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`].
     pub fn inventory(&self) -> Result<BTreeMap<String, FileCount>, StoreError> {
         let mut inventory: BTreeMap<String, FileCount> = BTreeMap::new();
-        for (name, path) in self.files()? {
+        let is_mark = |name: &str| name.ends_with(MARK);
+        for (name, path) in self.files()?.into_iter().filter(|(name, _)| !is_mark(name)) {
             let kind = name.split_once('/').map_or(SMALL_FILES, |(folder, _)| folder);
             let metadata = fs::symlink_metadata(&path).map_err(StoreError::io("read", &path))?;
             let count = inventory.entry(kind.to_owned()).or_default();
             count.files += 1;
             count.bytes += metadata.len();
+        }
+        for id in self.not_fetched()? {
+            let Ok(generation) = self.uncleansed_generation(&id) else { continue };
+            let is_elsewhere = |file: &&FileEntry| !generation.folder().join(&file.path).exists();
+            let count = inventory.entry(GENERATIONS.to_owned()).or_default();
+            for file in generation.manifest().files().filter(is_elsewhere) {
+                count.files += 1;
+                count.bytes += file.bytes;
+            }
         }
         Ok(inventory)
     }

@@ -167,7 +167,8 @@ impl TenantStore {
         let tables = generation.as_ref().ok().map(|generation| generation.manifest().tables.iter());
         let rows = tables.map(|tables| tables.map(|table| table.rows).sum());
         match generation.and_then(|generation| generation.verify()) {
-            Ok(()) => Ok(None),
+            // Of what was not fetched, nothing is known.
+            Ok(()) | Err(StoreError::NotFetched { .. }) => Ok(None),
             Err(error) if error.is_damage() => Ok(Some(DamagedGeneration {
                 id: entry.id.clone(),
                 is_current: entry.is_current,

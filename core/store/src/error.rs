@@ -210,6 +210,15 @@ pub enum StoreError {
         /// The parse error.
         source: serde_json::Error,
     },
+    /// The folder is a working copy of a store in another place, which alone has the tables of the generation.
+    #[error(
+        "the tables of generation {id} are not on this machine yet, only in the bucket: try again in a few minutes, or \
+         fetch them with `store verify`"
+    )]
+    NotFetched {
+        /// The generation.
+        id: String,
+    },
     /// The location of the store is not safe for personal data.
     #[error("{} {reason}: {fix}", path.display())]
     UnsafePlace {

@@ -13,6 +13,8 @@ use crate::checksum::{Checksums, Thoroughness};
 use crate::error::StoreError;
 use crate::manifest::{FileEntry, Manifest, Table, TableKind};
 use crate::names::{self, GenerationId};
+use crate::not_fetched::{self, Origin};
+use crate::tenant::TenantStore;
 
 /// The number of rows in a batch of [`Batches`].
 const ROWS_PER_BATCH: usize = 8 * 1024;
@@ -25,11 +27,17 @@ pub struct Generation {
 }
 
 impl Generation {
-    pub(crate) fn open(folder: &Path, tenant: &str, id: &GenerationId) -> Result<Self, StoreError> {
-        let manifest = Manifest::read(folder, tenant, id)?;
+    pub(crate) fn open(
+        folder: &Path,
+        tenant: &TenantStore,
+        id: &GenerationId,
+    ) -> Result<Self, StoreError> {
+        let manifest = Manifest::read(folder, tenant.name(), id)?;
+        let origin = Origin::new(id, tenant.watcher());
         let tenant =
             folder.ancestors().nth(2).expect("a generation is two folders below its tenant");
         let checksums = Checksums::new(format!("generation {id}"), folder, tenant);
+        let checksums = checksums.with_origin(origin);
         Ok(Self { manifest, checksums })
     }
 
@@ -46,6 +54,11 @@ impl Generation {
     /// The folder, which the paths in the manifest are relative to.
     pub fn folder(&self) -> &Path {
         self.checksums.folder()
+    }
+
+    /// Returns true if every file is in the folder, or damaged. In a working copy, files may be in the other place only.
+    pub fn is_fetched(&self) -> bool {
+        !not_fetched::is_marked(self.folder())
     }
 
     /// The rows of a table in their stored order. Each file is verified and opened when its turn
@@ -123,12 +136,15 @@ impl Generation {
     }
 
     /// Returns a line for each damaged file. Large files that matched before and have not changed
-    /// since are not read again.
+    /// since are not read again. Of a generation that was not fetched, none is known.
     ///
     /// # Errors
     ///
     /// [`StoreError::Io`].
     pub fn find_damage(&self) -> Result<Vec<String>, StoreError> {
+        if !self.is_fetched() {
+            return Ok(Vec::new());
+        }
         self.checksums.findings(self.manifest.files(), Thoroughness::Cached)
     }
 

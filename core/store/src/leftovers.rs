@@ -11,6 +11,7 @@ use crate::events;
 use crate::generation::Generation;
 use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::names::GenerationId;
+use crate::not_fetched::MARK;
 use crate::staging::collect_files;
 use crate::tenant::{RunLock, TenantStore, folder_names};
 
@@ -66,7 +67,7 @@ pub(crate) fn remove_unlisted(folder: &Path, manifest: &Manifest) -> Result<(), 
     let mut present = Vec::new();
     collect_files(folder, "", &mut present)?;
     for name in present {
-        if name != MANIFEST_FILE && !listed.contains(name.as_str()) {
+        if name != MANIFEST_FILE && name != MARK && !listed.contains(name.as_str()) {
             let path = folder.join(&name);
             core_files::remove_file(&path)?;
             core_files::sync_folder(path.parent().expect("a file is in a folder"))?;

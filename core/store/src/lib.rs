@@ -14,6 +14,7 @@ mod leftovers;
 mod location;
 mod manifest;
 mod names;
+mod not_fetched;
 mod packing;
 mod platform;
 mod retention;
@@ -36,7 +37,7 @@ pub use ledger::{
 };
 pub use location::{Location, WorkingCopy};
 pub use manifest::{
-    Column, FileEntry, Manifest, Outcome, PrivacyMark, Table, TableFile, TableKind,
+    Column, FileEntry, MANIFEST_FILE, Manifest, Outcome, PrivacyMark, Table, TableFile, TableKind,
 };
 pub use names::GenerationId;
 pub use retention::{

@@ -12,7 +12,7 @@ use crate::ledger::LedgerHead;
 use crate::names::{self, GenerationId};
 
 /// The manifest's file in its generation.
-pub(crate) const MANIFEST_FILE: &str = "manifest.json";
+pub const MANIFEST_FILE: &str = "manifest.json";
 /// The version this program writes, and the highest it reads.
 pub(crate) const FORMAT_VERSION: u32 = 1;
 

@@ -106,7 +106,7 @@ impl Staging {
         core_files::replace_file(&tenant.current_path(), format!("{}\n", self.id).as_bytes())?;
         tenant.changed(Change::Generation)?;
         tracing::info!(tenant = tenant.name(), generation = %self.id, "generation published");
-        Generation::open(&published, tenant.name(), &self.id)
+        Generation::open(&published, &tenant, &self.id)
     }
 
     fn manifest(

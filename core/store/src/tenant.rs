@@ -116,6 +116,10 @@ impl TenantStore {
         self.watcher.changed(self, change)
     }
 
+    pub(crate) fn watcher(&self) -> &Watcher {
+        &self.watcher
+    }
+
     /// The tenant's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -239,7 +243,7 @@ impl TenantStore {
         id: &GenerationId,
     ) -> Result<Generation, StoreError> {
         self.check_place()?;
-        Generation::open(&self.generations().join(id.as_str()), &self.name, id)
+        Generation::open(&self.generations().join(id.as_str()), self, id)
     }
 
     /// The ids of all generations, oldest first.

@@ -21,7 +21,8 @@ use crate::tenant::{RunLock, TenantStore, folder_names};
 
 /// The folder of a tenant in which a copy arrives.
 pub(crate) const COPYING: &str = "copying";
-const GENERATIONS: &str = "generations";
+/// The folder of a tenant with its generations.
+pub(crate) const GENERATIONS: &str = "generations";
 const LEDGER: &str = "ledger";
 const EVENTS: &str = "events";
 const STATE_SUFFIX: &str = ".json";
@@ -150,8 +151,12 @@ impl RunLock {
     /// # Errors
     ///
     /// [`StoreError::NotCleansed`], [`StoreError::EventsNotCleansed`], and the errors of reading a manifest: a store that
-    /// is damaged, or shows an erased person, must not replace a copy that is not.
+    /// is damaged, or shows an erased person, must not replace a copy that is not. [`StoreError::NotFetched`] for a working
+    /// copy that lacks tables.
     pub fn snapshot(&self) -> Result<TenantSnapshot, StoreError> {
+        if let Some(id) = self.tenant().not_fetched()?.first() {
+            return Err(StoreError::NotFetched { id: id.to_string() });
+        }
         list(self.tenant(), Damage::Rejected)
     }
 }

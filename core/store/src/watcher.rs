@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::error::StoreError;
+use crate::names::GenerationId;
 use crate::tenant::TenantStore;
 
 /// The kind of a change.
@@ -32,6 +33,13 @@ pub trait Watch: Debug + Send + Sync {
     ///
     /// [`StoreError::NotPublished`]: the folder has the change, and the store does not.
     fn changed(&self, tenant: &TenantStore, change: Change) -> Result<(), StoreError>;
+
+    /// Fetches the files of a generation that the folder lacks, in one step.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Damaged`] if the place has lost or changed one of them, [`StoreError::NotPublished`].
+    fn fetch(&self, generation: &GenerationId) -> Result<(), StoreError>;
 
     /// The other places that may still have data that is removed from the folder, a sentence each, for the
     /// certificate of an erasure.
@@ -65,6 +73,11 @@ impl Watcher {
 
     pub(crate) fn changed(&self, tenant: &TenantStore, change: Change) -> Result<(), StoreError> {
         self.0.as_ref().map_or(Ok(()), |watch| watch.changed(tenant, change))
+    }
+
+    /// Fetches the files of a generation. Returns false if there is no watcher.
+    pub(crate) fn fetch(&self, generation: &GenerationId) -> Result<bool, StoreError> {
+        self.0.as_ref().map_or(Ok(false), |watch| watch.fetch(generation).map(|()| true))
     }
 
     pub(crate) fn also_kept(&self) -> Vec<String> {

@@ -1,6 +1,8 @@
 //! The target of a copy. A folder is locked, and a lease is held on a bucket, until the copy has ended.
 
-use core_store::{LEDGER_PATH, LedgerHead, TenantSnapshot};
+use std::collections::BTreeSet;
+
+use core_store::{Fingerprint, LEDGER_PATH, LedgerHead, TenantSnapshot};
 
 use super::CopyRequest;
 use super::relation::Known;
@@ -8,6 +10,7 @@ use crate::arrival::Arrival;
 use crate::error::BucketError;
 use crate::folder::BucketFolder;
 use crate::lease::LeaseRequest;
+use crate::patience::Patience;
 use crate::pieces::Pieces;
 use crate::place::Place;
 use crate::probe::probe;
@@ -64,16 +67,24 @@ impl Target {
         snapshot: &TenantSnapshot,
     ) -> Result<Vec<String>, BucketError> {
         match &mut self.kind {
-            Kind::Folder(arrival) => arrival.missing(snapshot),
+            Kind::Folder(arrival) => arrival.missing(snapshot, &BTreeSet::new()),
             Kind::Bucket(writer) => writer.missing(snapshot).await,
         }
     }
 
     /// Stores a file, and compares it after reading it back. No reader sees it yet.
-    pub(super) async fn put(&self, path: &str, content: Pieces) -> Result<(), BucketError> {
+    /// `open` opens its content, once for each attempt.
+    pub(super) async fn put(
+        &self,
+        path: &str,
+        expected: &Fingerprint,
+        open: impl AsyncFn() -> Result<Pieces, BucketError>,
+    ) -> Result<(), BucketError> {
         match &self.kind {
-            Kind::Folder(arrival) => arrival.put(path, content).await,
-            Kind::Bucket(writer) => writer.put(path, content).await,
+            Kind::Folder(arrival) => {
+                Patience::Reader.retry(async || arrival.put(path, open().await?).await).await
+            }
+            Kind::Bucket(writer) => writer.put(path, expected, open).await,
         }
     }
 
@@ -83,7 +94,9 @@ impl Target {
         snapshot: &TenantSnapshot,
     ) -> Result<usize, BucketError> {
         match &mut self.kind {
-            Kind::Folder(arrival) => Ok(arrival.put_in_place(snapshot, || Ok(()))?.removed),
+            Kind::Folder(arrival) => {
+                Ok(arrival.put_in_place(snapshot, &BTreeSet::new(), || Ok(()))?.removed)
+            }
             Kind::Bucket(writer) => writer.publish(snapshot, Removal::Now).await,
         }
     }

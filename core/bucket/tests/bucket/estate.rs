@@ -10,7 +10,7 @@ use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use core_bucket::{ClientSettings, Place};
 use core_store::{
     Cleansing, Draft, EventDeclaration, GenerationId, LedgerRecord, Location, Outcome, RunLock,
-    Store, Table, TableDeclaration, TableKind, TenantSnapshot, TenantStore,
+    Store, StoreError, Table, TableDeclaration, TableKind, TenantSnapshot, TenantStore,
 };
 use serde_json::Map;
 use tempfile::TempDir;
@@ -99,14 +99,18 @@ impl Estate {
     }
 
     pub(crate) fn append_to_ledger(&self, event: &str) {
-        let record = LedgerRecord {
+        self.tenant.ledger().append(&self.record(event)).expect("there is room");
+    }
+
+    /// A record for the ledger.
+    pub(crate) fn record(&self, event: &str) -> LedgerRecord {
+        LedgerRecord {
             at: "2026-03-01T08:00:00Z".to_owned(),
             at_ms: 1_772_352_000_000,
-            who: "uid 1000".to_owned(),
+            who: format!("a user of {}", self.tenant.name()),
             event: event.to_owned(),
             facts: Map::new(),
-        };
-        self.tenant.ledger().append(&record).expect("there is room");
+        }
     }
 
     pub(crate) fn append_event(&self, key: &str) {
@@ -120,6 +124,11 @@ impl Estate {
 
     /// Erases a person: removes their row from every generation.
     pub(crate) fn erase(&self, erasure: &str, key: &str) {
+        self.try_erase(erasure, key).expect("the store is whole");
+    }
+
+    /// Does the same where tables may be missing.
+    pub(crate) fn try_erase(&self, erasure: &str, key: &str) -> Result<(), StoreError> {
         let lock = self.lock();
         self.append_to_ledger("erasure");
         let mut erasures = self.tenant.erasures().expect("they can be read");
@@ -131,10 +140,11 @@ impl Estate {
             (kept.len() < batch.num_rows()).then(|| device_batch(&kept))
         };
         let cleansing = Cleansing { personal_columns: &|_| Vec::new(), keep: &keep };
-        lock.cleanse(&cleansing).expect("the store is whole");
+        lock.cleanse(&cleansing)?;
         let mut appender = lock.append_events("audit", events()).expect("valid");
         let keep = |batch: &RecordBatch| BooleanArray::from(vec![true; batch.num_rows()]);
-        appender.retain_where(&keep).expect("there is room");
+        appender.retain_where(&keep)?;
+        Ok(())
     }
 
     /// The keys of all devices of all generations.

@@ -2,7 +2,7 @@
 //!
 //! They depend only on the number of files, so a store of a few rows is enough.
 
-use core_bucket::{BucketError, refresh, send_reads};
+use core_bucket::{BucketError, Needed, WorkingCopyRequest, refresh, send_reads};
 use core_simulator::{BucketCall, BucketTraffic, SimulatedBucket};
 
 use crate::copies::{bucket_place, restored, run};
@@ -81,6 +81,9 @@ async fn the_requests_of_working_copies_are_those_of_the_page_on_scale() -> Resu
     measure("a first read on a machine");
     refresh(&working::request(&reader, &bucket)).await?;
     measure("a read of what is known");
+    let all = WorkingCopyRequest { needed: Needed::All, ..working::request(&reader, &bucket) };
+    refresh(&all).await?;
+    measure("a read of everything");
     reader.append_to_ledger("query");
     send_reads(&working::request(&reader, &bucket)).await?;
     measure("its record");
@@ -91,9 +94,12 @@ async fn the_requests_of_working_copies_are_those_of_the_page_on_scale() -> Resu
     copy.close().await?;
     measure("a run with an erasure");
     let expected = [
-        // The head, 3 listings and 7 files: a table, a manifest and `run.json` of two generations, and the ledger.
-        ("a first read on a machine", [0, 11, 0, 0]),
+        // The head, 3 listings and 6 files: a manifest and `run.json` of two generations, the table of the published one,
+        // and the ledger.
+        ("a first read on a machine", [0, 10, 0, 0]),
         ("a read of what is known", [0, 4, 0, 0]),
+        // The table of the older generation too.
+        ("a read of everything", [0, 5, 0, 0]),
         ("its record", [1, 0, 0, 0]),
         // It adds the record of the reader to the ledger. Taking the lease, publishing, forgetting what is deleted and
         // releasing it are 4 writes of the head.

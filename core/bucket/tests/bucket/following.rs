@@ -32,6 +32,7 @@ async fn a_follower_has_what_others_publish_and_erase_and_its_reads_are_sent() -
     })
     .await?;
     reading.append_to_ledger("query 1");
+    // Then it has fetched the older generation too.
     pass(&mut follower, POLL_INTERVAL + Duration::from_secs(1)).await;
     assert_eq!(reading.devices(), writer.devices());
     assert!(!reading.devices().contains("bob"));

@@ -46,7 +46,7 @@ async fn shown(bucket: &SimulatedBucket) -> Result<Option<BTreeMap<String, Strin
 }
 
 /// The hashes of the files that the head of a bucket refers to.
-fn files(bucket: &SimulatedBucket) -> BTreeMap<String, String> {
+pub(crate) fn files(bucket: &SimulatedBucket) -> BTreeMap<String, String> {
     let read = |key: &str| -> Value {
         let bytes = bucket.peek(&format!("backup/acme/{key}")).expect("it is there");
         serde_json::from_slice(&bytes).expect("it is JSON")

@@ -9,6 +9,8 @@ mod following;
 mod http;
 mod in_process;
 mod kills;
+mod outages;
+mod partial;
 mod protocol;
 mod support;
 mod workers;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use core_bucket::{
-    BucketError, DeletedObjects, Session, WorkingCopy, WorkingCopyRequest, refresh, send_reads,
+    BucketError, DeletedObjects, Needed, Session, WorkingCopy, WorkingCopyRequest, refresh,
+    send_reads,
 };
 use core_simulator::{BucketBehaviour, BucketFault, SimulatedBucket};
 use core_store::{Change, GenerationId, Location, Store};
@@ -26,6 +27,7 @@ pub(crate) fn request(machine: &Estate, bucket: &SimulatedBucket) -> WorkingCopy
         tenant: "acme".to_owned(),
         owner: "a machine".to_owned(),
         deleted_objects: DeletedObjects::Gone,
+        needed: Needed::Current,
         is_probed: false,
         lease_lifetime: LIFETIME,
         random: random(),
@@ -46,14 +48,24 @@ pub(crate) async fn session(
     work: impl FnOnce(),
 ) -> Tested {
     let copy = open(machine, bucket).await?;
+    fetch_tables(machine, &copy).await?;
     work();
     copy.close().await
 }
 
-/// A machine with a copy for reading.
+/// Fetches the tables that a machine lacks, as a session does when they are opened.
+pub(crate) async fn fetch_tables(machine: &Estate, copy: &WorkingCopy) -> Tested {
+    for id in machine.tenant.not_fetched()? {
+        copy.fetch(&id).await?;
+    }
+    Ok(())
+}
+
+/// A machine with a full copy for reading.
 pub(crate) async fn reader(bucket: &SimulatedBucket) -> Result<Estate, BucketError> {
     let machine = Estate::empty();
-    assert!(refresh(&request(&machine, bucket)).await?, "no process writes here");
+    let all = WorkingCopyRequest { needed: Needed::All, ..request(&machine, bucket) };
+    assert!(refresh(&all).await?, "no process writes here");
     Ok(machine)
 }
 
@@ -82,6 +94,7 @@ pub(crate) async fn run(machine: &Estate, copy: &mut WorkingCopy) -> Tested {
     machine.lock().downloads()?.remove("devices").expect("it is there");
     copy.publish(Change::Notes).await?;
     machine.append_event("event-2");
+    fetch_tables(machine, copy).await?;
     machine.erase("e-1", "bob");
     copy.publish(Change::State).await
 }
@@ -190,6 +203,7 @@ async fn take_over(
         if !heir.path("events/audit/date=2026-01-01/part-00000001.parquet").exists() {
             heir.append_event("event-2");
         }
+        fetch_tables(&heir, &copy).await?;
         heir.erase("e-1", "bob");
         copy.publish(Change::State).await?;
     } else {

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use core_bucket::{
-    BucketError, DeletedObjects, LIFETIME, Place, Random, Session, WorkingCopyRequest, refresh,
-    send_reads,
+    BucketError, DeletedObjects, LIFETIME, Needed, Place, Random, Session, WorkingCopyRequest,
+    refresh, send_reads,
 };
 use core_destination::DeliveryRequest;
 use core_engine::ledger::{self, Event};
@@ -62,6 +62,7 @@ impl Machine {
             tenant: "acme".to_owned(),
             owner: "a machine".to_owned(),
             deleted_objects: DeletedObjects::Gone,
+            needed: Needed::Current,
             is_probed: false,
             lease_lifetime,
             random: random(),
@@ -157,8 +158,12 @@ async fn a_person_who_was_erased_on_one_machine_is_in_no_object_and_on_no_machin
     let new = || Machine::new(&tenant, &bucket, LIFETIME);
     let (mut first, mut second) = (new(), new());
     first.run_once().await;
+    first.run_once().await;
     let session = second.open();
+    let store = second.engine().tenant().expect("a store");
+    assert_eq!(store.not_fetched().expect("it can be listed").len(), 1);
     let uid = erase_on(second.engine()).0;
+    assert_eq!(store.not_fetched().expect("it can be listed"), []);
     session.close().expect("it is published");
     let has_uid = |bytes: &[u8]| bytes.windows(uid.len()).any(|window| window == uid.as_bytes());
     assert!(!bucket.all_bytes().iter().any(|bytes| has_uid(bytes)), "an object has the person");
@@ -166,6 +171,32 @@ async fn a_person_who_was_erased_on_one_machine_is_in_no_object_and_on_no_machin
     assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
     let users = finished.report.steps.iter().find(|step| step.id == "fetch-users");
     assert_eq!(users.map(|step| step.rows.suppressed), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_of_a_new_machine_is_compared_with_the_generation_that_another_has_delivered() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    make_keys(&tenant);
+    let bucket = SimulatedBucket::default();
+    let (mut first, mut second) =
+        (Machine::new(&tenant, &bucket, LIFETIME), Machine::new(&tenant, &bucket, LIFETIME));
+    first.run_once().await;
+    let (simulated, settings) = deliveries::start().await;
+    let session = first.open();
+    deliver(&first, &settings).await;
+    erase_on(first.engine());
+    first.run().await.expect("it runs");
+    session.close().expect("it is published");
+    let delivered = simulated.graph("api", "nexthink-acme").entities.len();
+
+    let session = second.open();
+    let store = second.engine().tenant().expect("a store");
+    assert_eq!(store.not_fetched().expect("it can be listed").len(), 1);
+    deliver(&second, &settings).await;
+    assert_eq!(store.not_fetched().expect("it can be listed"), []);
+    session.close().expect("it is published");
+    let left = simulated.graph("api", "nexthink-acme").entities.len();
+    assert_eq!(left + 1, delivered, "the person who was erased is gone there too");
 }
 
 /// Has a machine work until the bucket has got a request, which it never answers, and takes it off the network. Returns

@@ -150,6 +150,22 @@ async fn rules_are_asked_again_if_another_generation_is_published_meanwhile() {
 }
 
 #[tokio::test]
+async fn all_generations_are_fetched_before_a_rule_that_reads_history_is_asked() {
+    let scene = Scene::new("");
+    scene.publish(Published::Complete);
+    let current = scene.tenant.current().expect("it is whole").expect("it is published");
+    fs::write(current.folder().join("not-fetched"), "").expect("there is room");
+    scene.add_rule("fan", &keys(&["a"]));
+    scene.evaluate().await;
+    scene.add_rule("disk", "select _key from nexthink_device_history");
+    let library = load_rules(Some(scene.folder.path()));
+    let source = InProcess(&scene);
+    let evaluator = Evaluator { reader: scene.reader(), library: &library, source };
+    let failure = evaluator.evaluate(&[]).await.expect_err("nothing can fetch them");
+    assert!(format!("{:#}", failure.error).contains("only in the bucket"), "{:#}", failure.error);
+}
+
+#[tokio::test]
 async fn a_mistake_in_the_file_of_channels_tells_nothing_and_is_a_problem_of_the_report() {
     let scene = Scene::new("");
     scene.add_rule("fan", &keys(&["a"]));

@@ -23,22 +23,33 @@ use crate::ledger::LedgerContent;
 use crate::leftovers::remove_unlisted;
 use crate::manifest::FileEntry;
 use crate::names::GenerationId;
-use crate::tenant::{RunLock, folder_names};
+use crate::not_fetched;
+use crate::tenant::{RunLock, TenantStore, folder_names};
 
 /// The reason why an arrived generation contradicts its list of files.
 const CONTRADICTION: &str = "it lists other files than those that were copied";
 
+/// The files that a generation has when it is put in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Completeness {
+    /// All.
+    Whole,
+    /// Those that have arrived or were in place. If others are missing, the generation is marked.
+    MayLackFiles,
+}
+
 /// The files of a copy that are not in place yet.
 #[derive(Debug)]
 pub struct Incoming {
-    lock: RunLock,
+    tenant: TenantStore,
     folder: PathBuf,
 }
 
-impl RunLock {
-    /// Returns the folder in which a copy arrives, with the files of an earlier, interrupted copy.
+impl TenantStore {
+    /// Returns the folder in which a copy arrives, with the files of an earlier, interrupted copy. Only one process may
+    /// use it at a time.
     pub fn receive(&self) -> Incoming {
-        Incoming { lock: self.clone(), folder: self.tenant().folder().join(COPYING) }
+        Incoming { tenant: self.clone(), folder: self.folder().join(COPYING) }
     }
 }
 
@@ -90,8 +101,33 @@ impl Incoming {
         Ok(self.folder.join(path))
     }
 
+    /// Returns true if the file is in place, which is found out by reading it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::InvalidName`], [`StoreError::Io`].
+    pub fn is_in_place(&self, path: &str, expected: &Fingerprint) -> Result<bool, StoreError> {
+        let path = self.tenant.file_path(path)?;
+        let is_right_size = fs::metadata(&path).is_ok_and(|found| found.len() == expected.bytes);
+        Ok(is_right_size && fingerprint(&path)? == *expected)
+    }
+
+    /// Puts the files of one generation in place, all of which are there or have arrived.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::ForeignManifest`], [`StoreError::Damaged`], [`StoreError::Io`].
+    pub fn put_generation_in_place(
+        &self,
+        id: &GenerationId,
+        snapshot: &TenantSnapshot,
+    ) -> Result<(), StoreError> {
+        self.assemble(id, snapshot, Completeness::Whole)?;
+        self.replace_generation(id)
+    }
+
     /// Puts everything in place, so that the tenant equals the snapshot, and removes all other files. Every file that
-    /// is not in place must have arrived before. `ledger` is the ledger that this replaces, of which the caller knows
+    /// is not in place must have arrived before, but for those of the generations `without_tables`. `ledger` is the ledger that this replaces, of which the caller knows
     /// every entry. `before_ledger` is called just before it is replaced, while nothing can be added to it. Returns the
     /// new ledger.
     ///
@@ -102,20 +138,25 @@ impl Incoming {
     /// error, the next copy continues.
     pub fn put_in_place(
         &self,
+        lock: &RunLock,
         snapshot: &TenantSnapshot,
+        without_tables: &BTreeSet<GenerationId>,
         ledger: &LedgerContent,
         before_ledger: impl FnOnce() -> Result<(), StoreError>,
     ) -> Result<LedgerContent, StoreError> {
         let generations = snapshot.generations();
         for id in &generations {
-            self.assemble(id, snapshot)?;
+            let is_whole = !without_tables.contains(id);
+            let completeness =
+                if is_whole { Completeness::Whole } else { Completeness::MayLackFiles };
+            self.assemble(id, snapshot, completeness)?;
         }
-        let erasures = self.lock.tenant().erasures()?;
+        let erasures = self.tenant.erasures()?;
         for path in CLOSING_PATHS {
             self.move_file(path)?;
         }
-        if self.lock.tenant().erasures()? != erasures {
-            self.lock.remove_unredacted()?;
+        if self.tenant.erasures()? != erasures {
+            lock.remove_unredacted()?;
         }
         for id in &generations {
             self.replace_generation(id)?;
@@ -132,11 +173,11 @@ impl Incoming {
         let ledger = self.replace_ledger(snapshot, ledger, before_ledger)?;
         if let Some(current) = &snapshot.current {
             let text = format!("{current}\n");
-            core_files::replace_file(&self.lock.tenant().current_path(), text.as_bytes())?;
+            core_files::replace_file(&self.tenant.current_path(), text.as_bytes())?;
         } else {
-            core_files::remove_file_if_present(&self.lock.tenant().current_path())?;
+            core_files::remove_file_if_present(&self.tenant.current_path())?;
         }
-        self.remove_others(snapshot)?;
+        self.remove_others(lock, snapshot)?;
         core_files::remove_folder_if_present(&self.folder)?;
         Ok(ledger)
     }
@@ -148,7 +189,7 @@ impl Incoming {
         seen: &LedgerContent,
         before: impl FnOnce() -> Result<(), StoreError>,
     ) -> Result<LedgerContent, StoreError> {
-        let tenant = self.lock.tenant();
+        let tenant = &self.tenant;
         tenant.ledger().replace_with(seen, || {
             before()?;
             if snapshot.files.contains_key(LEDGER_PATH) {
@@ -158,25 +199,36 @@ impl Incoming {
         })
     }
 
-    /// Completes the folder of a partly arrived generation with the files that are already in place, and checks its
-    /// manifest.
-    fn assemble(&self, id: &GenerationId, snapshot: &TenantSnapshot) -> Result<(), StoreError> {
+    /// Completes the folder of a partly arrived generation with the files that are already in place, marks it if files
+    /// are missing, and checks its manifest.
+    fn assemble(
+        &self,
+        id: &GenerationId,
+        snapshot: &TenantSnapshot,
+        completeness: Completeness,
+    ) -> Result<(), StoreError> {
         let part = TenantPart::Generation(id.as_str());
         let folder = self.folder.join(part.folder());
         if !folder.is_dir() {
             return Ok(());
         }
+        let mut lacks_files = false;
         for (path, expected) in snapshot.part(part) {
             if self.has(path, expected)? {
                 continue;
             }
-            let old = self.lock.tenant().file_path(path)?;
+            if completeness == Completeness::MayLackFiles && !self.is_in_place(path, expected)? {
+                lacks_files = true;
+                continue;
+            }
+            let old = self.tenant.file_path(path)?;
             let mut from = File::open(&old)?;
             let mut to = self.create(path)?;
             std::io::copy(&mut from, &mut to).map_err(StoreError::io("copy", &old))?;
             self.finish(&to, path, expected)?;
         }
-        let generation = Generation::open(&folder, self.lock.tenant().name(), id)?;
+        not_fetched::set_mark(&folder, lacks_files)?;
+        let generation = Generation::open(&folder, &self.tenant, id)?;
         let listed = generation.manifest().files();
         let is_same = |file: &FileEntry| {
             let found = snapshot.files.get(&format!("{}/{}", part.folder(), file.path));
@@ -203,12 +255,12 @@ impl Incoming {
         if !arrived.is_dir() {
             return Ok(());
         }
-        Ok(core_files::replace_folder(&arrived, &self.lock.tenant().folder().join(&folder))?)
+        Ok(core_files::replace_folder(&arrived, &self.tenant.folder().join(&folder))?)
     }
 
     /// Moves an arrived file to its place; a file that did not arrive is already in place.
     fn move_file(&self, path: &str) -> Result<(), StoreError> {
-        let (from, to) = (self.folder.join(path), self.lock.tenant().file_path(path)?);
+        let (from, to) = (self.folder.join(path), self.tenant.file_path(path)?);
         if !from.is_file() {
             return Ok(());
         }
@@ -217,11 +269,11 @@ impl Incoming {
         Ok(core_files::sync_folder(parent(&to))?)
     }
 
-    fn remove_others(&self, snapshot: &TenantSnapshot) -> Result<(), StoreError> {
-        let tenant = self.lock.tenant();
+    fn remove_others(&self, lock: &RunLock, snapshot: &TenantSnapshot) -> Result<(), StoreError> {
+        let tenant = &self.tenant;
         let kept: BTreeSet<_> = snapshot.generations().into_iter().collect();
         for id in tenant.generation_ids()?.iter().filter(|id| !kept.contains(id)) {
-            self.lock.remove_generation(id)?;
+            lock.remove_generation(id)?;
         }
         for name in folder_names(tenant.folder())? {
             let is_state = TenantPart::of_path(&name) == Some(TenantPart::State);
