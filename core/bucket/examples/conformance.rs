@@ -2,21 +2,24 @@
 //! clients. `cargo xtask conformance bucket` runs it against servers of others.
 //!
 //! It probes the bucket, copies the tenant there, again, and back, and compares what arrived. Two machines then work with
-//! working copies of it, and a third one reads. With `race`, eight writers change one head at the same time, and none of
-//! their writes may be lost.
+//! working copies of it, and a third one reads. Files of another program are found and read. With `race`, eight writers
+//! change one head at the same time, and none of their writes may be lost.
 
 use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use bytes::Bytes;
 use core_bucket::{
-    BucketError, ClientSettings, CopyReport, CopyRequest, DeletedObjects, HeadStore, HeldLease,
-    LIFETIME, LeaseRequest, Needed, Nonce, Place, Random, WorkingCopy, WorkingCopyRequest, Written,
-    copy, refresh,
+    BucketError, ClientSettings, CopyReport, CopyRequest, DeletedObjects, FileFolder, HeadStore,
+    HeldLease, LIFETIME, LeaseRequest, Needed, Nonce, Place, Random, WorkingCopy,
+    WorkingCopyRequest, Written, copy, refresh,
 };
 use core_store::{Change, Location, Store, TenantSnapshot, TenantStore};
-use object_store::ObjectStore;
+use futures::TryStreamExt as _;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 const WRITERS: u64 = 8;
 const WRITES: u64 = 20;
@@ -44,6 +47,7 @@ async fn main() -> Tried<()> {
         "what came back is another store"
     );
     work(&to, tenant, &snapshot(&from, tenant)?, &random).await?;
+    files(&to, address, &settings).await?;
     if options.iter().any(|option| option == "race") {
         race(&to, &random).await?;
     }
@@ -85,6 +89,33 @@ fn tenant_of(place: &Place, name: &str) -> Tried<TenantStore> {
 
 fn snapshot(place: &Place, name: &str) -> Tried<TenantSnapshot> {
     Ok(tenant_of(place, name)?.lock("conformance")?.snapshot()?)
+}
+
+/// Finds and reads the newest of the files that something else has written.
+async fn files(place: &Place, address: &str, settings: &ClientSettings) -> Tried<()> {
+    let Place::Bucket { store, folder, .. } = place else { return Err("no bucket".into()) };
+    let exports = folder.clone().join("exports");
+    let content = b"device.uid,device.name\n".repeat(10_000);
+    let names = ["devices-b.csv", "devices-a.csv", "users-c.csv", "deeper/devices-z.csv"];
+    let paths = names.map(|name| Path::from(format!("{exports}/{name}")));
+    for path in &paths {
+        store.put(path, content.clone().into()).await?;
+        // Servers know the second of a write.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+    }
+    let address = format!("{}/exports", address.trim_end_matches('/'));
+    let others = FileFolder::open(&address, settings)?.ok_or("no bucket")?;
+    let newest = others.newest(|name| name.starts_with("devices-")).await?.ok_or("no file")?;
+    assert_eq!(newest.to_string(), format!("{address}/devices-a.csv"));
+    let read: Vec<Bytes> = newest.read().await?.try_collect().await?;
+    assert_eq!(read.concat(), content);
+    assert_eq!(newest.read_start(10).await?, content[..10]);
+    store.put(&paths[1], "other".into()).await?;
+    assert!(newest.read().await.is_err(), "it was replaced after it was listed");
+    for path in &paths {
+        store.delete(path).await?;
+    }
+    Ok(())
 }
 
 /// Changes a small file on two machines, one after the other, and reads it on a third one.
