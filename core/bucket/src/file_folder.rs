@@ -8,9 +8,10 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
+use object_store::{GetOptions, GetRange, GetResult, ListResult, ObjectMeta, ObjectStore};
 
 use crate::error::BucketError;
+use crate::patience::Patience;
 use crate::place::{BucketAddress, ClientSettings, Place};
 
 /// A folder of a bucket with files of another program.
@@ -61,8 +62,13 @@ impl FileFolder {
         &self,
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<Option<BucketFile>, BucketError> {
-        let listed = self.store.list_with_delimiter(Some(&self.folder)).await;
-        let listed = listed.map_err(BucketError::request("list", &self.shown))?;
+        let mut attempts = Patience::Reader.begin();
+        let listed = loop {
+            match self.list().await {
+                Ok(listed) => break listed,
+                Err(error) => attempts.after(error).await?,
+            }
+        };
         let wanted = listed.objects.into_iter();
         let wanted = wanted.filter(|object| object.location.filename().is_some_and(&is_wanted));
         let newest = wanted.max_by(|one, other| {
@@ -73,6 +79,11 @@ impl FileFolder {
             let shown = format!("{}/{name}", self.shown);
             BucketFile { store: Arc::clone(&self.store), object, shown }
         }))
+    }
+
+    async fn list(&self) -> Result<ListResult, BucketError> {
+        let listed = self.store.list_with_delimiter(Some(&self.folder)).await;
+        listed.map_err(BucketError::request("list", &self.shown))
     }
 }
 
@@ -93,8 +104,7 @@ impl BucketFile {
     pub async fn read(
         &self,
     ) -> Result<BoxStream<'static, Result<Bytes, BucketError>>, BucketError> {
-        let found = self.store.get_opts(&self.object.location, self.options()).await;
-        let found = found.map_err(BucketError::request("read", &self.shown))?;
+        let found = self.get(self.options()).await?;
         let shown = self.shown.clone();
         let pieces = found.into_stream();
         Ok(pieces.map(move |piece| piece.map_err(BucketError::request("read", &shown))).boxed())
@@ -111,9 +121,23 @@ impl BucketFile {
             return Ok(Bytes::new());
         }
         let options = GetOptions { range: Some(GetRange::Bounded(0..end)), ..self.options() };
-        let failed = || BucketError::request("read", &self.shown);
-        let found = self.store.get_opts(&self.object.location, options).await.map_err(failed())?;
-        found.bytes().await.map_err(failed())
+        let found = self.get(options).await?;
+        found.bytes().await.map_err(BucketError::request("read", &self.shown))
+    }
+
+    async fn get(&self, options: GetOptions) -> Result<GetResult, BucketError> {
+        let mut attempts = Patience::Reader.begin();
+        loop {
+            match self.get_once(options.clone()).await {
+                Ok(found) => return Ok(found),
+                Err(error) => attempts.after(error).await?,
+            }
+        }
+    }
+
+    async fn get_once(&self, options: GetOptions) -> Result<GetResult, BucketError> {
+        let found = self.store.get_opts(&self.object.location, options).await;
+        found.map_err(BucketError::request("read", &self.shown))
     }
 
     /// Asks for the file as it was listed.

@@ -115,6 +115,16 @@ impl Attempts<'_> {
         self.is_only_one
     }
 
+    /// Waits after a failed attempt, so that it can be repeated.
+    ///
+    /// # Errors
+    ///
+    /// The error of the attempt, if no other one is to follow.
+    pub(crate) async fn after(&mut self, error: BucketError) -> Result<(), BucketError> {
+        let is_repeated = Patience::is_unanswered(&error) && self.again(&error).await;
+        if is_repeated { Ok(()) } else { Err(error) }
+    }
+
     /// Waits after a failed attempt. Returns false if no other one is to follow.
     pub(crate) async fn again(&mut self, error: &impl Display) -> bool {
         self.made += 1;
