@@ -33,6 +33,8 @@ fn reading_creates_no_folders() -> Checked {
     assert!(place.tenant.history()?.is_empty());
     assert!(place.store.tenants()?.is_empty());
     assert!(!place.path("").exists());
+    // Only a working copy is kept in another place too.
+    assert!(!place.tenant.is_working_copy() && place.tenant.also_kept().is_empty());
     Ok(())
 }
 

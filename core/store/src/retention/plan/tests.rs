@@ -222,3 +222,16 @@ fn j15_j24_a_jump_in_mid_life_is_noticed_without_nexthinks_clock() {
         assert!(is_steady, "{case}: nothing goes any more");
     }
 }
+
+#[test]
+fn an_entry_of_the_ledger_goes_after_its_days_and_not_a_moment_earlier() {
+    let windows = Windows { ledger_days: 30, ..Windows::default() };
+    let at = 1_000 * DAY_MS;
+    let expired = |now_ms| {
+        let mut marks = BTreeMap::from([(5, at - 400 * DAY_MS), (9, at), (12, at + DAY_MS)]);
+        let through = expired_entries(&mut marks, Some(12), &windows, now_ms);
+        (through, marks.into_keys().collect::<Vec<_>>())
+    };
+    assert_eq!(expired(at + 30 * DAY_MS), (Some(5), vec![9, 12]));
+    assert_eq!(expired(at + 30 * DAY_MS + 1), (Some(9), vec![12]));
+}
