@@ -107,8 +107,8 @@ impl Arrival {
         receive(&self.incoming, path, content).await
     }
 
-    /// Makes the folder equal to the snapshot, but for the tables that it lacks of some generations. `before_ledger` is called just before the ledger is replaced, while
-    /// nothing can be added to it.
+    /// Makes the folder equal to the snapshot, but for the tables that it lacks of some generations. `before_ledger` is
+    /// called just before the ledger is replaced, while nothing can be added to it.
     ///
     /// # Errors
     ///

@@ -55,6 +55,16 @@ pub enum BucketError {
         /// The defect.
         reason: String,
     },
+    /// The bucket has no head of a tenant that this machine has a working copy of.
+    #[error(
+        "the bucket has nothing of this tenant any more: check the address of the bucket and the variables AWS_… or \
+         AZURE_…; if the tenant was removed there on purpose, remove {}",
+        folder.display()
+    )]
+    HeadMissing {
+        /// The folder of the working copy.
+        folder: std::path::PathBuf,
+    },
     /// The bucket was written by a newer version of the program.
     #[error("{key} in the bucket has format version {found}: use a newer version")]
     NewerFormat {

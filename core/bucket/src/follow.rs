@@ -63,7 +63,8 @@ impl Follower {
         Ok(Self { copies })
     }
 
-    /// Keeps the folders up to date, and fetches the tables of all generations. Returns only when a bucket has not answered for [`GIVE_UP_AFTER`].
+    /// Keeps the folders up to date, and fetches the tables of all generations. Returns only when a bucket has not
+    /// answered for [`GIVE_UP_AFTER`].
     pub async fn follow(&mut self) -> StoreError {
         loop {
             let is_fetching = self.copies.iter().any(Followed::is_fetching);

@@ -218,9 +218,10 @@ impl BucketError {
             Self::Held { .. } | Self::LeaseLost { .. } | Self::SourceChanged => {
                 PublishingFailure::Locked
             }
-            Self::Damaged { .. } | Self::Corrupt { .. } | Self::Refused { .. } => {
-                PublishingFailure::DataRefused
-            }
+            Self::Damaged { .. }
+            | Self::HeadMissing { .. }
+            | Self::Corrupt { .. }
+            | Self::Refused { .. } => PublishingFailure::DataRefused,
             Self::File { .. } | Self::Store(_) | Self::SessionEnded => PublishingFailure::Other,
             _ => PublishingFailure::Configuration,
         }

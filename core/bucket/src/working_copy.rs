@@ -359,6 +359,11 @@ async fn refresh_once(
 ) -> Result<(), BucketError> {
     let published = match TenantReader::read(folder.clone()).await? {
         Some(reader) => reader,
+        // A head stays for good, also that of a tenant that was removed.
+        None if tenant.known_files()?.current.is_some() => {
+            let folder = request.folder.folder().join(&request.tenant);
+            return Err(BucketError::HeadMissing { folder });
+        }
         None => TenantReader::with_content(folder.clone(), 0, Content::default()).await?,
     };
     bring(request, tenant, &published, published.epoch).await

@@ -264,6 +264,22 @@ async fn the_first_run_of_a_tenant_that_is_killed_leaves_nothing_that_is_taken_f
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bucket_that_lost_its_head_does_not_empty_the_working_copy() -> Tested {
+    let bucket = SimulatedBucket::default();
+    let origin = Estate::empty();
+    session(&origin, &bucket, || origin.publish(FIRST, &["ann"])).await?;
+    let machine = reader(&bucket).await?;
+    let before = files(&machine);
+    // As with the address of another service.
+    let other = SimulatedBucket::default();
+    let refused = refresh(&request(&machine, &other)).await.expect_err("it has no head");
+    assert!(matches!(&refused, BucketError::HeadMissing { .. }), "{refused}");
+    assert_eq!(files(&machine), before);
+    refresh(&request(&machine, &bucket)).await?;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_read_without_a_lease_is_in_the_ledger_once() -> Tested {
     let bucket = SimulatedBucket::default();
     let (writer, asking) = (Estate::empty(), Estate::empty());
