@@ -104,7 +104,7 @@ async fn files(place: &Place, address: &str, settings: &ClientSettings) -> Tried
         tokio::time::sleep(Duration::from_millis(1_100)).await;
     }
     let address = format!("{}/exports", address.trim_end_matches('/'));
-    let others = FileFolder::open(&address, settings)?.ok_or("no bucket")?;
+    let others = FileFolder::at(&address, settings.clone())?.ok_or("no bucket")?;
     let newest = others.newest(|name| name.starts_with("devices-")).await?.ok_or("no file")?;
     assert_eq!(newest.to_string(), format!("{address}/devices-a.csv"));
     let read: Vec<Bytes> = newest.read().await?.try_collect().await?;

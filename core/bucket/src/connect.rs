@@ -52,9 +52,7 @@ pub(crate) fn connect(
     // The limit for a whole request: long enough for a large table over a slow line.
     let options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
     let retry = RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
-    let failed = |error: object_store::Error| BucketError::Configuration {
-        reason: error.to_string().lines().next().unwrap_or_default().to_owned(),
-    };
+    let failed = |error: object_store::Error| BucketError::Configuration { reason: reason(&error) };
     match address.service {
         Service::S3 => {
             let mut builder = AmazonS3Builder::new()
@@ -86,5 +84,45 @@ pub(crate) fn connect(
                 builder.with_allow_http(settings.has_plain_http()).build().map_err(failed)?,
             ))
         }
+    }
+}
+
+/// The words of the clients about a variable that is missing, and its name.
+#[cfg(feature = "cloud")]
+const MISSING: [(&str, &str); 3] = [
+    ("Missing AccessKeyId", "AWS_ACCESS_KEY_ID"),
+    ("Missing SecretAccessKey", "AWS_SECRET_ACCESS_KEY"),
+    ("Account must be specified", "AZURE_STORAGE_ACCOUNT_NAME"),
+];
+
+/// The reason why a client cannot be made.
+#[cfg(feature = "cloud")]
+fn reason(error: &object_store::Error) -> String {
+    let text = error.to_string();
+    match MISSING.iter().find(|(said, _)| text.contains(said)) {
+        Some((_, variable)) => format!("the variable {variable} is missing"),
+        None => text.lines().next().unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(all(test, feature = "cloud"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_missing_is_named() -> Result<(), BucketError> {
+        for (address, variable, missing) in [
+            ("s3://b/a", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+            ("s3://b/a", "AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
+            ("az://b/a", "AZURE_CLIENT_ID", "AZURE_STORAGE_ACCOUNT_NAME"),
+        ] {
+            let settings = ClientSettings([(variable.to_owned(), "demo".to_owned())].into());
+            let address = BucketAddress::parse(address)?.expect("it is in a bucket");
+            let refused = connect(&address, &settings).expect_err("something is missing");
+            let expected =
+                format!("the bucket is not configured: the variable {missing} is missing");
+            assert_eq!(refused.to_string(), expected);
+        }
+        Ok(())
     }
 }

@@ -10,17 +10,25 @@ use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, ListResult, ObjectMeta, ObjectStore};
 
+use crate::connect;
 use crate::error::BucketError;
 use crate::patience::Patience;
-use crate::place::{BucketAddress, ClientSettings, Place};
+use crate::place::{BucketAddress, ClientSettings};
 
 /// A folder of a bucket with files of another program.
 #[derive(Clone)]
 pub struct FileFolder {
-    store: Arc<dyn ObjectStore>,
+    client: Client,
     folder: Path,
     /// The address without credentials.
     shown: String,
+}
+
+/// The client for a bucket. It is made when files are asked for: commands that read the store alone need no credentials.
+#[derive(Clone)]
+enum Client {
+    Made(Arc<dyn ObjectStore>),
+    Configured(BucketAddress, ClientSettings),
 }
 
 /// A file in such a folder, as it was when it was listed. A bucket shows a file only when it is whole.
@@ -32,24 +40,28 @@ pub struct BucketFile {
 }
 
 impl FileFolder {
-    /// Opens the folder at an address; `None` if the address is none of a bucket. Nothing is read.
+    /// Returns the folder at an address; `None` if the address is none of a bucket.
     ///
     /// # Errors
     ///
-    /// As [`Place::open`].
-    pub fn open(address: &str, settings: &ClientSettings) -> Result<Option<Self>, BucketError> {
-        if BucketAddress::parse(address)?.is_none() {
-            return Ok(None);
-        }
-        match Place::open(address, settings)? {
-            Place::Bucket { store, folder, shown } => Ok(Some(Self::new(store, folder, &shown))),
-            Place::Folder { .. } => Ok(None),
-        }
+    /// [`BucketError::InvalidAddress`].
+    pub fn at(address: &str, settings: ClientSettings) -> Result<Option<Self>, BucketError> {
+        let Some(address) = BucketAddress::parse(address)? else { return Ok(None) };
+        let (folder, shown) = (Path::from(address.folder.as_str()), address.to_string());
+        let shown = shown.trim_end_matches('/').to_owned();
+        Ok(Some(Self { client: Client::Configured(address, settings), folder, shown }))
     }
 
     /// Returns the folder of a bucket that `store` reaches, with the address to show.
     pub fn new(store: Arc<dyn ObjectStore>, folder: Path, shown: &str) -> Self {
-        Self { store, folder, shown: shown.trim_end_matches('/').to_owned() }
+        Self { client: Client::Made(store), folder, shown: shown.trim_end_matches('/').to_owned() }
+    }
+
+    fn client(&self) -> Result<Arc<dyn ObjectStore>, BucketError> {
+        match &self.client {
+            Client::Made(store) => Ok(Arc::clone(store)),
+            Client::Configured(address, settings) => connect::connect(address, settings.checked()?),
+        }
     }
 
     /// Returns the file that was written last among those with a wanted name; of several, the one whose name comes last.
@@ -57,14 +69,15 @@ impl FileFolder {
     ///
     /// # Errors
     ///
-    /// [`BucketError::Request`].
+    /// [`BucketError::NotBuilt`], [`BucketError::Configuration`], [`BucketError::Request`].
     pub async fn newest(
         &self,
         is_wanted: impl Fn(&str) -> bool,
     ) -> Result<Option<BucketFile>, BucketError> {
+        let store = self.client()?;
         let mut attempts = Patience::Reader.begin();
         let listed = loop {
-            match self.list().await {
+            match self.list(&store).await {
                 Ok(listed) => break listed,
                 Err(error) => attempts.after(error).await?,
             }
@@ -77,12 +90,12 @@ impl FileFolder {
         Ok(newest.map(|object| {
             let name = object.location.filename().unwrap_or_default();
             let shown = format!("{}/{name}", self.shown);
-            BucketFile { store: Arc::clone(&self.store), object, shown }
+            BucketFile { store: Arc::clone(&store), object, shown }
         }))
     }
 
-    async fn list(&self) -> Result<ListResult, BucketError> {
-        let listed = self.store.list_with_delimiter(Some(&self.folder)).await;
+    async fn list(&self, store: &Arc<dyn ObjectStore>) -> Result<ListResult, BucketError> {
+        let listed = store.list_with_delimiter(Some(&self.folder)).await;
         listed.map_err(BucketError::request("list", &self.shown))
     }
 }
@@ -242,9 +255,11 @@ mod tests {
 
     #[test]
     fn a_path_of_this_machine_is_no_folder_of_a_bucket() -> Checked {
-        let settings = ClientSettings::default();
-        assert!(FileFolder::open("/data/exports", &settings)?.is_none());
-        assert!(FileFolder::open("s3://key@b/exports", &settings).is_err());
+        let at = |address| FileFolder::at(address, ClientSettings::default());
+        assert!(at("/data/exports")?.is_none());
+        assert!(at("s3://key@b/exports").is_err());
+        // Without credentials too: they are needed when files are asked for.
+        assert_eq!(at("s3://b/exports/")?.ok_or("a folder")?.to_string(), "s3://b/exports");
         Ok(())
     }
 }

@@ -86,6 +86,12 @@ const ENDPOINTS: [&str; 5] = [
 const REGIONS: [&str; 2] = ["AWS_DEFAULT_REGION", "AWS_REGION"];
 
 impl ClientSettings {
+    /// Returns the settings, if a client can be made of them.
+    pub(crate) fn checked(&self) -> Result<&Self, BucketError> {
+        self.check()?;
+        Ok(self)
+    }
+
     /// Fails if a request could not have such an address: the clients would panic. HTTP without TLS is for services on
     /// this machine.
     fn check(&self) -> Result<(), BucketError> {
@@ -206,8 +212,7 @@ impl Place {
             let store = Store::open(Location::parse(address)?)?;
             return Ok(Self::Folder { store, shown: address.to_owned() });
         };
-        settings.check()?;
-        let store = connect::connect(&bucket, settings)?;
+        let store = connect::connect(&bucket, settings.checked()?)?;
         let folder = Path::from(bucket.folder.as_str());
         Ok(Self::Bucket { store, folder, shown: bucket.to_string() })
     }

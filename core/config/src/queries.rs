@@ -77,7 +77,7 @@ fn read_file(values: &mut Values, paths: &Paths, setting: &str, text: &str) -> O
     }
     let (folder, name) = text.rsplit_once('/')?;
     let client = ClientSettings::from_variables(paths.environment().variables);
-    let Some(folder) = values.checked(setting, FileFolder::open(folder, &client))? else {
+    let Some(folder) = values.checked(setting, FileFolder::at(folder, client))? else {
         values.problem(setting, "must have a file behind the bucket: s3://BUCKET/FOLDER/FILE");
         return None;
     };

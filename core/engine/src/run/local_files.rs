@@ -50,6 +50,9 @@ impl LocalFileError {
             Self::Unreadable(..) | Self::Unwritable(..) => ErrorKind::Local,
             Self::InBucket(error) => match error.as_ref() {
                 BucketError::Request { kind: RequestErrorKind::Refused, .. } => ErrorKind::Query,
+                BucketError::NotBuilt { .. } | BucketError::Configuration { .. } => {
+                    ErrorKind::Configuration
+                }
                 _ => ErrorKind::Unreachable,
             },
         }
