@@ -56,6 +56,8 @@ impl Estate {
                 .text("store.location", "s3://graph/nexthink")
                 .text("store.working_folder", "work")
                 .text("schedule.interval", interval)
+                // Twelve runs have used up what Nexthink allows in a day.
+                .set("nexthink.daily_exports", "10000")
                 .set("nexthink.client_secret", &format!("{{ file = \"{secret}\" }}"))
         });
         let runtime = Runtime::new().expect("threads can be started");
