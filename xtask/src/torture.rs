@@ -109,7 +109,7 @@ pub(crate) fn run(root: &Path, torture: &Torture) -> anyhow::Result<()> {
         Torture::RealDisk(seeds) => {
             let version = program("xfs_io", root, &["-V"]).output();
             version.context("xfs_io does not start: install the system's package xfsprogs")?;
-            tries("power-cuts", test(root, "it", "crashes::real_disk"), "TORTURE_POWER_CUTS", seeds)
+            tries("real-disk", test(root, "it", "crashes::real_disk"), "TORTURE_REAL_DISK", seeds)
         }
         Torture::Disk(seeds) => {
             tries("disk", light(root, "store", "disk::"), "TORTURE_SEEDS", seeds)
@@ -166,4 +166,35 @@ fn schedulers(root: &Path) -> Command {
 fn light(root: &Path, target: &str, filter: &str) -> Command {
     let arguments = ["test", "-p", "core-store", "-p", "core-engine", "--test", target];
     cargo(root, &[&arguments[..], &["--", "--nocapture", filter]].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::sources;
+
+    /// With another name, a test would try little or nothing, and pass.
+    #[test]
+    fn every_variable_and_every_filter_is_one_of_the_tests() {
+        let source = include_str!("torture.rs");
+        let (source, _) = source.split_once("#[cfg(test)]").expect("these are tests");
+        let literals: Vec<&str> = source.split('"').skip(1).step_by(2).collect();
+        let files = sources(Path::new("..")).expect("they can be read");
+        let tests: Vec<_> = files.iter().filter(|file| file.path.contains("tests/")).collect();
+        let occurs = |text: &str| tests.iter().any(|file| file.text.contains(text));
+        let mut checked = 0;
+        for text in literals {
+            if text.starts_with("TORTURE_") || text.starts_with("RANDOM_") {
+                assert!(occurs(&format!("\"{text}\"")), "no test reads the variable {text}");
+                checked += 1;
+            }
+            let name = text.trim_end_matches("::").rsplit("::").next().unwrap_or_default();
+            if text.contains("::") {
+                let is_known = occurs(&format!("mod {name}")) || occurs(&format!("fn {name}"));
+                assert!(is_known, "no test has the name {text}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 15, "only {checked} were found");
+    }
 }

@@ -43,19 +43,31 @@ pub(super) fn add_rows(torture: &Torture) {
     torture.place.done(&accept);
 }
 
-/// Kills runs with these seeds, and has the next run repair what is left.
-fn kill(seeds: std::ops::Range<u64>, mut at: impl FnMut(&Torture, u64, Duration) -> String) {
+/// A tenant with more rows.
+fn torture(_: u64) -> ((), Torture) {
+    let torture = Torture::new();
+    add_rows(&torture);
+    ((), torture)
+}
+
+/// Kills runs with these seeds, and has the next run repair what is left. `make` makes the tenant for some seeds from one
+/// on, with what it stands on, which is dropped before it.
+pub(super) fn kill<D>(
+    seeds: std::ops::Range<u64>,
+    make: impl Fn(u64) -> (D, Torture),
+    at: impl Fn(&D, &Torture, u64, Duration) -> String,
+) {
     let mut seeds = seeds.peekable();
-    while seeds.peek().is_some() {
-        let torture = Torture::new();
-        add_rows(&torture);
+    while let Some(&first) = seeds.peek() {
+        let place = make(first);
+        let (base, torture) = &place;
         let started = Instant::now();
         torture.place.done(&["run"]);
         let takes = started.elapsed();
         for seed in seeds.by_ref().take(usize::try_from(KILLS_OF_A_TENANT).unwrap_or(1)) {
             torture.change_estate();
             let before = torture.generations();
-            let case = at(&torture, seed, takes);
+            let case = at(base, torture, seed, takes);
             torture.assert_repaired(&case, &before);
         }
     }
@@ -70,7 +82,7 @@ pub(super) fn seeds(count: &str, usual: u64) -> std::ops::Range<u64> {
 #[cfg(unix)]
 #[test]
 fn n1_a_run_that_is_killed_at_any_moment_is_repaired_by_the_next() {
-    kill(seeds("TORTURE_KILLS", KILLS), |torture, seed, takes| {
+    kill(seeds("TORTURE_KILLS", KILLS), torture, |(), torture, seed, takes| {
         let moment = takes.mul_f64(Rng::with_seed(seed).f64() * 1.1);
         let running = torture.scene().start(&["run"]);
         thread::sleep(moment);
@@ -84,7 +96,7 @@ fn n1_a_run_that_is_killed_at_any_moment_is_repaired_by_the_next() {
 #[test]
 fn n1_a_run_that_is_killed_at_a_system_call_is_repaired_by_the_next() {
     // Without the number nothing is tried, since the gate runs where there is no `strace` too.
-    kill(seeds("TORTURE_SYSTEM_CALLS", 0), |torture, seed, _| {
+    kill(seeds("TORTURE_SYSTEM_CALLS", 0), torture, |(), torture, seed, _| {
         let mut random = Rng::with_seed(seed);
         let call = SYSTEM_CALLS[random.usize(..SYSTEM_CALLS.len())];
         // Each thread counts for itself, so that few calls of one are many of all.

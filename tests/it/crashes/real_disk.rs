@@ -12,12 +12,12 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
 use tempfile::TempDir;
 
-use super::anywhere::{KILLS_OF_A_TENANT, add_rows, seeds};
+use super::anywhere::{KILLS_OF_A_TENANT, add_rows, kill, seeds};
 use super::{SAMPLES, Torture};
 use crate::kit::until;
 
@@ -26,7 +26,7 @@ const IMAGE_BYTES: u64 = 320 << 20;
 
 /// A file system, and the options that make it as forgetful as its documentation allows.
 const FILE_SYSTEMS: [(&str, &str); 2] = [
-    // Without them a rename or a truncation writes the data of the file, for programs that do not fsync.
+    // Without the option a rename or a truncation writes the data of the file, for programs that do not fsync.
     ("ext4", "loop,noauto_da_alloc"),
     ("xfs", "loop"),
 ];
@@ -109,7 +109,7 @@ fn done(program: &str, arguments: &[&Path]) {
     assert!(output.status.success(), "{program} {arguments:?} (it needs root): {said}");
 }
 
-/// A tenant whose store is on a disk of its own.
+/// A tenant whose store is on a disk of its own, which must be dropped first.
 fn torture(file_system: (&str, &'static str)) -> (RealDisk, Torture) {
     let mut disk = None;
     let torture = Torture::with("full", SAMPLES, |scene, configuration| {
@@ -120,7 +120,7 @@ fn torture(file_system: (&str, &'static str)) -> (RealDisk, Torture) {
     (disk.expect("it was mounted"), torture)
 }
 
-/// Returns whether real disks were asked for.
+/// Returns true if real disks were asked for.
 fn is_asked_for() -> bool {
     !seeds("TORTURE_REAL_DISK", 0).is_empty()
 }
@@ -163,33 +163,29 @@ fn j1_a_disk_that_is_full_in_the_middle_of_a_run_leaves_the_old_generation() {
 
 #[test]
 fn j6_n13_a_run_during_which_the_power_is_cut_off_is_repaired_by_the_next() {
-    let mut seeds = seeds("TORTURE_REAL_DISK", 0).peekable();
-    while let Some(&first) = seeds.peek() {
-        let tenant = usize::try_from(first / KILLS_OF_A_TENANT).expect("it is small");
-        let file_system = FILE_SYSTEMS[tenant % FILE_SYSTEMS.len()];
-        let (disk, torture) = torture(file_system);
-        let started = Instant::now();
-        torture.place.done(&["run"]);
-        let takes = started.elapsed();
-        for seed in seeds.by_ref().take(usize::try_from(KILLS_OF_A_TENANT).unwrap_or(1)) {
-            torture.change_estate();
-            let before = torture.generations();
-            let moment = takes.mul_f64(Rng::with_seed(seed).f64() * 1.1);
-            let mut running = torture.scene().start(&["run", "--output", "json"]);
-            thread::sleep(moment);
-            let has_ended = running.has_ended();
-            disk.cut();
-            running.kill();
-            let ended = running.wait();
-            disk.start();
-            let name = file_system.0;
-            let case = format!("seed {seed}: {name}, power cut off after {moment:?} of {takes:?}");
-            let case = format!("{case}, exit {:?}", ended.exit);
-            if has_ended {
-                let published = torture.scene().published().id().to_string();
-                assert!(ended.stdout.contains(&published), "{case}: {}", ended.stdout);
-            }
-            torture.assert_repaired(&case, &before);
+    let file_system = |seed| {
+        let tenant = usize::try_from(seed / KILLS_OF_A_TENANT).expect("it is small");
+        FILE_SYSTEMS[tenant % FILE_SYSTEMS.len()]
+    };
+    let make = |first| torture(file_system(first));
+    kill(seeds("TORTURE_REAL_DISK", 0), make, |disk, torture, seed, takes| {
+        let moment = takes.mul_f64(Rng::with_seed(seed).f64() * 1.1);
+        let mut running = torture.scene().start(&["run", "--output", "json"]);
+        thread::sleep(moment);
+        let has_ended = running.has_ended();
+        disk.cut();
+        running.kill();
+        let ended = running.wait();
+        disk.start();
+        let (name, _) = file_system(seed);
+        let exit = ended.exit;
+        let case = format!(
+            "seed {seed}: {name}, power cut off after {moment:?} of {takes:?}, exit {exit:?}"
+        );
+        if has_ended {
+            let published = torture.scene().published().id().to_string();
+            assert!(ended.stdout.contains(&published), "{case}: {}", ended.stdout);
         }
-    }
+        case
+    });
 }
