@@ -3,7 +3,7 @@
 
 use core_bucket::{Needed, OpenedCopy};
 use core_cli::{Asked, AskedQuery, Cli, Command};
-use core_config::working_copy::{self, Access};
+use core_config::working_copy::{self, Access, Wanted};
 use core_engine::Failure;
 use core_store::TenantStore;
 
@@ -27,9 +27,9 @@ pub(crate) async fn open(cli: &Cli) -> Result<Option<OpenedCopy>, Failure> {
     });
     let needed = if reads_history { Needed::All } else { working_copy::needed(&words) };
     let named = |tenant: &TenantStore| core_reading::named_generations(tenant, &generations);
+    let wanted = Wanted { needed, named: &named };
     let random = system::random_numbers().map_err(anyhow::Error::new)?;
-    let opened =
-        working_copy::open(&source, access, (needed, &named), host(), random, ENVIRONMENT).await?;
+    let opened = working_copy::open(&source, access, wanted, host(), random, ENVIRONMENT).await?;
     if let Some(OpenedCopy::Writing(session)) = &opened {
         config::watch_store(session.watch());
     }

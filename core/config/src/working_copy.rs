@@ -58,8 +58,13 @@ impl Access {
     }
 }
 
-/// Finds the generations that the arguments of a command name.
-pub type Named<'a> = &'a dyn Fn(&TenantStore) -> Vec<GenerationId>;
+/// The generations whose tables a command that reads needs before it starts.
+pub struct Wanted<'a> {
+    /// Those that it needs in any case.
+    pub needed: Needed,
+    /// Finds those that its arguments name.
+    pub named: &'a dyn Fn(&TenantStore) -> Vec<GenerationId>,
+}
 
 /// The generations whose tables a command needs when it starts, whatever its arguments, by its words on the command line:
 /// all, unless it is known to need fewer. A command that writes fetches others when it opens them.
@@ -80,8 +85,7 @@ pub fn needed(words: &[&str]) -> Needed {
     }
 }
 
-/// Opens the working copy that a command needs; None if the store is a folder, or the command needs none. `needed` are the
-/// generations whose tables it needs, and `named` finds others that its arguments name. Blocks while a
+/// Opens the working copy that a command needs; None if the store is a folder, or the command needs none. Blocks while a
 /// copy to write to is brought up to date.
 ///
 /// # Errors
@@ -90,13 +94,13 @@ pub fn needed(words: &[&str]) -> Needed {
 pub async fn open(
     source: &Source,
     access: Access,
-    (needed, named): (Needed, Named<'_>),
+    wanted: Wanted<'_>,
     host: &Host,
     random: Random,
     environment: Environment,
 ) -> Result<Option<OpenedCopy>, Failure> {
     let owner = format!("{}, started {}", host.process, host.now().to_rfc3339());
-    let process = &Process { owner, random, needed };
+    let process = &Process { owner, random, needed: wanted.needed };
     match access {
         Access::None => return Ok(None),
         Access::ReadsFleet => {
@@ -114,7 +118,7 @@ pub async fn open(
     let place = request.place.clone();
     let opened = match access {
         Access::Writes => Session::open(request).map(OpenedCopy::Writing),
-        _ => open_for_reading(request, named).await,
+        _ => open_for_reading(request, wanted.named).await,
     };
     opened.map(Some).map_err(|error| failure_at(&place, error))
 }
@@ -123,7 +127,7 @@ pub async fn open(
 /// known when the manifests of all generations are there.
 async fn open_for_reading(
     request: WorkingCopyRequest,
-    named: Named<'_>,
+    named: &dyn Fn(&TenantStore) -> Vec<GenerationId>,
 ) -> Result<OpenedCopy, BucketError> {
     let opened = OpenedCopy::for_reading(request.clone()).await?;
     let tenant = request.folder.tenant(&request.tenant)?;

@@ -20,7 +20,7 @@ use super::background_tables::BackgroundTableWriter;
 use super::exports::{Fetched, FetchedFrom};
 use super::read::{Reader, Reading, Unreadable};
 use super::report::{StepOutcome, StepReport};
-use super::{local_files, parts};
+use super::{fetch_files, parts};
 use crate::cancellation::Cancellation;
 use crate::host::Host;
 use crate::settings::Settings;
@@ -218,7 +218,7 @@ impl Applier {
             Ok(mut read) => {
                 report.read(&read);
                 if !is_export && read.outcome == Outcome::Partial(PartialReason::LengthUnproven) {
-                    report.reason = Some(local_files::UNSETTLED.to_owned());
+                    report.reason = Some(fetch_files::UNSETTLED.to_owned());
                 }
                 self.reading.protection = read.tables.protection.take();
                 self.graph.add(read.tables);

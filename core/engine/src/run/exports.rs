@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::encrypted_downloads::Files;
-use super::local_files::{self, LocalFileError};
+use super::fetch_files::{self, FetchFileError};
 use super::narrowing::Narrowing;
 use super::quota::{ExportEstimate, Quota, QuotaReservation};
 use super::resumable_exports::ResumableExports;
@@ -77,7 +77,7 @@ pub(super) enum FetchError {
     /// An export failed.
     Export(NexthinkError),
     /// A file cannot be used.
-    File(LocalFileError),
+    File(FetchFileError),
 }
 
 /// The files of one step.
@@ -225,7 +225,7 @@ impl Fetcher {
         host: Host,
     ) -> Fetched {
         let started = Instant::now();
-        let result = local_files::fetch(step_id, &patterns, &self.files, host.now()).await;
+        let result = fetch_files::fetch(step_id, &patterns, &self.files, host.now()).await;
         Fetched {
             step_id,
             source: FetchedFrom::Files(patterns),

@@ -1,4 +1,5 @@
-//! Files in place of an export. They are copied to the downloads, so that everything after that is the same.
+//! Files in place of an export, on this machine or in a bucket. They are copied to the downloads, so that everything
+//! after that is the same.
 
 use std::io;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ const CHUNK_BYTES: usize = 256 * 1024;
 
 /// The reason why the files of a step cannot be used. Files are named as in the configuration.
 #[derive(Debug, Clone)]
-pub(super) enum LocalFileError {
+pub(super) enum FetchFileError {
     /// There is no file.
     Missing(FilePattern),
     /// It changed while it was read.
@@ -42,7 +43,7 @@ pub(super) enum LocalFileError {
     Unwritable(String, Arc<io::Error>),
 }
 
-impl LocalFileError {
+impl FetchFileError {
     /// The kind of failure.
     pub(super) fn kind(&self) -> ErrorKind {
         match self {
@@ -69,7 +70,7 @@ impl LocalFileError {
     }
 }
 
-impl std::fmt::Display for LocalFileError {
+impl std::fmt::Display for FetchFileError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Missing(pattern) => write!(formatter, "there is no file {pattern}"),
@@ -85,7 +86,7 @@ impl std::fmt::Display for LocalFileError {
     }
 }
 
-impl std::error::Error for LocalFileError {}
+impl std::error::Error for FetchFileError {}
 
 /// Copies the newest file of each pattern; together they are the dataset.
 pub(super) async fn fetch(
@@ -93,16 +94,16 @@ pub(super) async fn fetch(
     patterns: &[FilePattern],
     files: &Files,
     now: Moment,
-) -> Result<FetchedFiles, LocalFileError> {
+) -> Result<FetchedFiles, FetchFileError> {
     let mut fetched = FetchedFiles::default();
     for (number, pattern) in patterns.iter().enumerate() {
         let newest = pattern.newest().await.map_err(|error| match error {
             ExportFileError::Local(error) => {
-                LocalFileError::Unreadable(pattern.to_string(), Arc::new(error))
+                FetchFileError::Unreadable(pattern.to_string(), Arc::new(error))
             }
-            ExportFileError::InBucket(error) => LocalFileError::InBucket(Arc::new(error)),
+            ExportFileError::InBucket(error) => FetchFileError::InBucket(Arc::new(error)),
         })?;
-        let newest = newest.ok_or_else(|| LocalFileError::Missing(pattern.clone()))?;
+        let newest = newest.ok_or_else(|| FetchFileError::Missing(pattern.clone()))?;
         let download = match number {
             0 => step_id.to_owned(),
             _ => format!("{step_id}.{number}"),
@@ -130,10 +131,10 @@ async fn copy(
     download: &str,
     files: &Files,
     now: Moment,
-) -> Result<(u64, bool), LocalFileError> {
+) -> Result<(u64, bool), FetchFileError> {
     let name = || file.path.display().to_string();
-    let unreadable = |error| LocalFileError::Unreadable(name(), Arc::new(error));
-    let unwritable = |error| LocalFileError::Unwritable(name(), Arc::new(error));
+    let unreadable = |error| FetchFileError::Unreadable(name(), Arc::new(error));
+    let unwritable = |error| FetchFileError::Unwritable(name(), Arc::new(error));
     let source = File::open(&file.path).await.map_err(unreadable)?;
     let before = source.metadata().await.map_err(unreadable)?;
     let mut source = BufReader::with_capacity(CHUNK_BYTES, source);
@@ -155,7 +156,7 @@ async fn copy(
     let after = tokio::fs::metadata(&file.path).await.map_err(unreadable)?;
     let changed = |metadata: &std::fs::Metadata| metadata.modified().ok();
     if bytes != before.len() || after.len() != before.len() || changed(&after) != changed(&before) {
-        return Err(LocalFileError::Changed(name()));
+        return Err(FetchFileError::Changed(name()));
     }
     // A compressed file proves its end when it is read.
     let is_compressed = compression != Compression::None;
@@ -168,9 +169,9 @@ async fn download_from(
     file: &BucketFile,
     download: &str,
     files: &Files,
-) -> Result<u64, LocalFileError> {
-    let unwritable = |error| LocalFileError::Unwritable(file.to_string(), Arc::new(error));
-    let in_bucket = |error| LocalFileError::in_bucket(file, error);
+) -> Result<u64, FetchFileError> {
+    let unwritable = |error| FetchFileError::Unwritable(file.to_string(), Arc::new(error));
+    let in_bucket = |error| FetchFileError::in_bucket(file, error);
     let mut pieces = file.read().await.map_err(in_bucket)?;
     files.downloads().remove(download).map_err(|error| unwritable(io::Error::other(error)))?;
     let mut sink = files.write(download).map_err(unwritable)?;
@@ -181,7 +182,7 @@ async fn download_from(
         bytes += piece.len() as u64;
     }
     sink.flush().await.map_err(unwritable)?;
-    if bytes == file.bytes() { Ok(bytes) } else { Err(LocalFileError::Changed(file.to_string())) }
+    if bytes == file.bytes() { Ok(bytes) } else { Err(FetchFileError::Changed(file.to_string())) }
 }
 
 /// Returns true if a file has not changed for long enough. A file that is dated ahead of the clock has changed.
