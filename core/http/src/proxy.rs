@@ -134,4 +134,25 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_proxy_is_named_for_the_calls_that_go_through_it_and_no_others() {
+        let url = Secret::new("http://user:canary@proxy.example:3128".to_owned());
+        let no_proxy = Some(".internal, 10.0.0.0/8".to_owned());
+        let made = CheckedProxy::new(&ProxySettings { url, no_proxy });
+        let route = made.unwrap_or_else(|error| panic!("{error}")).route;
+        for (url, goes_through) in [
+            ("https://acme-login.example/token", true),
+            ("https://internal.example/", true),
+            ("https://11.0.0.1/", true),
+            ("https://login.internal/", false),
+            ("https://10.1.2.3/", false),
+            ("http://127.0.0.1:8480/", false),
+            ("http://localhost:8480/", false),
+            ("http://[::1]:8480/", false),
+        ] {
+            let name = route.name_for(&Url::parse(url).expect("it is a URL")).map(AsRef::as_ref);
+            assert_eq!(name, goes_through.then_some("proxy.example:3128"), "{url}");
+        }
+    }
 }
