@@ -401,6 +401,8 @@ fn a_mirror_is_a_destination_that_refuses_another_place_before_anything_is_sent(
     let types: Vec<&str> = record.types.keys().map(String::as_str).collect();
     assert_eq!(types, [DEVICE, "room", USER, OWNS], "what it still has is remembered");
     assert!(matches!(deliver("there"), Err(DeliveryError::Configuration(_))));
+    let elsewhere = Taking(rules("there")).check(&place.tenant, &request);
+    assert!(matches!(elsewhere, Err(DeliveryError::Configuration(_))));
     Ok(())
 }
 

@@ -244,4 +244,20 @@ mod tests {
         assert_eq!(map.missing, ["alert.status", "monitor.name"]);
         assert_eq!(map.unknown, 2);
     }
+
+    #[test]
+    fn a_name_that_cannot_be_used_is_told_with_its_column() {
+        type Read = Result<usize, (usize, RejectionReason)>;
+        let table: [(&[&[u8]], Read); 5] = [
+            (&[b"a", b"b", b""], Ok(3)),
+            (&[b"a", b"", b"b"], Err((2, RejectionReason::BadHeader))),
+            (&[b"", b"a"], Err((1, RejectionReason::BadHeader))),
+            (&[b"a", b"b\xFF"], Err((2, RejectionReason::BadHeader))),
+            (&[b"a", b"b", b" A "], Err((3, RejectionReason::DuplicateColumn))),
+        ];
+        for (cells, expected) in table {
+            let names = read_names(cells.iter().copied());
+            assert_eq!(names.map(|names| names.len()), expected, "{cells:?}");
+        }
+    }
 }

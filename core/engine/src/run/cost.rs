@@ -92,6 +92,8 @@ mod tests {
         ] {
             assert_eq!(cost.is_affordable(), is_affordable, "{cost}");
         }
+        assert_eq!(cost(4, 0, 4, Some(7)).deferred_until(), Some(Moment(7)));
+        assert_eq!(cost(4, 0, 4, None).deferred_until(), None);
     }
 
     #[test]

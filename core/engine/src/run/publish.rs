@@ -247,5 +247,34 @@ mod tests {
         graph.add_empty(&step_account::STEP);
         let refused = check_tables(&graph.sort(), &[]).expect_err("it was not written");
         assert!(refused.error.to_string().contains("nexthink_account"), "{refused:?}");
+        let other = Table {
+            kind: TableKind::Entity,
+            name: "nexthink_device".to_owned(),
+            class: Vec::new(),
+            from_type: None,
+            to_type: None,
+            rows: 0,
+            partial: false,
+            columns: Vec::new(),
+            files: Vec::new(),
+        };
+        let mut graph = Graph::default();
+        graph.add_empty(&step_account::STEP);
+        assert!(check_tables(&graph.sort(), &[other]).is_err(), "another table is not this one");
+    }
+
+    #[test]
+    fn the_key_of_a_person_is_personal_at_the_ends_of_edges_too() {
+        let table: [(&RelationshipType, &[&str]); 4] = [
+            (&step_users::ACCOUNT_HAS_USER, &[TO_KEY]),
+            (&step_devices::ACCOUNT_HAS_DEVICE, &[]),
+            (&step_alerts::USER_HAS_ALERT, &[FROM_KEY]),
+            (&step_packages::DEVICE_INSTALLED_PACKAGE, &[]),
+        ];
+        for (relationship, expected) in table {
+            assert_eq!(personal_ends(relationship), expected, "{}", relationship.type_name);
+        }
+        assert!(personal_columns(&step_users::USER).iter().any(|column| column == KEY));
+        assert!(personal_columns(&step_packages::PACKAGE).is_empty());
     }
 }

@@ -145,6 +145,21 @@ async fn losing_twenty_objects_is_no_shrink_and_losing_more_of_few_is() {
 }
 
 #[tokio::test]
+async fn losing_more_than_twenty_objects_of_many_is_no_shrink() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    with_devices(&tenant, 400);
+    tenant.run().await.expect("it runs");
+    let before = published_rows(&tenant, DEVICES);
+    with_devices(&tenant, 370);
+    let lost = before - tenant.simulator.counts().devices;
+    assert!(lost > 20 && lost * 100 < before * 15, "{lost} of {before} are lost");
+    let finished = tenant.run().await.expect("it runs");
+    let devices = outcome(&finished.report, "fetch-devices");
+    assert_eq!(devices, Some(StepOutcome::Complete), "{:?}", finished.report.shortfalls());
+    assert_eq!(published_rows(&tenant, DEVICES), before - lost);
+}
+
+#[tokio::test]
 async fn a_step_that_shrank_is_paid_for_once() {
     let tenant = Tenant::start("acme", 1, NOON).await;
     with_devices(&tenant, 80);

@@ -140,10 +140,13 @@ fn d11_the_results_of_another_query_are_rejected() {
     // The shelf of a thing, and other columns of its derived key, do not describe a thing.
     let file = "shelf.uid,shelf.name,thing.serial\ns1,a,1\n";
     assert_eq!(rejected(&THINGS, file.as_bytes()), other("shop_thing"));
-    // Any describing column is enough, and so is the key alone.
-    for file in
-        ["parcel.uid\n1\n", "parcel.uid,Parcel.#mine,van.uid\n1,2,3\n", "parcel.uid,x\n1,2\n"]
-    {
+    // Any describing column is enough, also below another namespace, and so is the key alone.
+    for file in [
+        "parcel.uid\n1\n",
+        "parcel.uid,Parcel.#mine,van.uid\n1,2,3\n",
+        "parcel.uid,shop.parcel.name\n1,a\n",
+        "parcel.uid,x\n1,2\n",
+    ] {
         let account = ingest(&mut Graph::default(), &PARCELS, file);
         assert_eq!(account.used, 1, "{file}");
     }
