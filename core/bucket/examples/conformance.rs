@@ -107,11 +107,11 @@ async fn files(place: &Place, address: &str, settings: &ClientSettings) -> Tried
     let others = FileFolder::at(&address, settings.clone())?.ok_or("no bucket")?;
     let newest = others.newest(|name| name.starts_with("devices-")).await?.ok_or("no file")?;
     assert_eq!(newest.to_string(), format!("{address}/devices-a.csv"));
-    let read: Vec<Bytes> = newest.read().await?.try_collect().await?;
+    let read: Vec<Bytes> = newest.read().try_collect().await?;
     assert_eq!(read.concat(), content);
     assert_eq!(newest.read_start(10).await?, content[..10]);
     store.put(&paths[1], "other".into()).await?;
-    assert!(newest.read().await.is_err(), "it was replaced after it was listed");
+    assert!(newest.read().try_next().await.is_err(), "it was replaced after it was listed");
     for path in &paths {
         store.delete(path).await?;
     }
@@ -167,6 +167,7 @@ async fn race(place: &Place, random: &Random) -> Tried<()> {
         owner: "conformance".to_owned(),
         lifetime: LIFETIME,
         random: Arc::clone(random),
+        working_copy: None,
     };
     HeldLease::acquire(Arc::clone(store), &folder, lease).await?.release().await?;
     let heads = HeadStore::new(Arc::clone(store) as Arc<dyn ObjectStore>, &folder);

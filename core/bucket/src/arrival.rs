@@ -39,7 +39,7 @@ pub(crate) struct Arrival {
 pub(crate) struct Arrived {
     /// The number of files that were removed.
     pub(crate) removed: usize,
-    /// The last entry of the ledger that arrived.
+    /// The last readable entry of the ledger that arrived.
     pub(crate) ledger: Option<LedgerHead>,
 }
 
@@ -129,7 +129,7 @@ impl Arrival {
         let old = self.known.files.keys();
         let removed = old.filter(|path| !snapshot.files.contains_key(*path)).count();
         tracing::info!(tenant = self.lock.tenant().name(), removed, "copy put in place");
-        Ok(Arrived { removed, ledger: ledger.head() })
+        Ok(Arrived { removed, ledger: ledger.last_readable() })
     }
 }
 

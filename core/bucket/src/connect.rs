@@ -58,31 +58,30 @@ pub(crate) fn connect(
             let mut builder = AmazonS3Builder::new()
                 .with_client_options(options)
                 .with_retry(retry)
-                .with_http_connector(LimitedConnector)
-                .with_bucket_name(&address.bucket);
+                .with_http_connector(LimitedConnector);
             for (name, value) in &settings.0 {
                 if let Ok(key) = name.to_ascii_lowercase().parse() {
                     builder = builder.with_config(key, value);
                 }
             }
-            Ok(Arc::new(
-                builder.with_allow_http(settings.has_plain_http()).build().map_err(failed)?,
-            ))
+            // After the variables, which may name another bucket: AWS_BUCKET is one of theirs.
+            let builder = builder.with_bucket_name(&address.bucket);
+            let builder = builder.with_allow_http(settings.has_plain_http());
+            Ok(Arc::new(builder.build().map_err(failed)?))
         }
         Service::Azure => {
             let mut builder = MicrosoftAzureBuilder::new()
                 .with_client_options(options)
                 .with_retry(retry)
-                .with_http_connector(LimitedConnector)
-                .with_container_name(&address.bucket);
+                .with_http_connector(LimitedConnector);
             for (name, value) in &settings.0 {
                 if let Ok(key) = name.to_ascii_lowercase().parse() {
                     builder = builder.with_config(key, value);
                 }
             }
-            Ok(Arc::new(
-                builder.with_allow_http(settings.has_plain_http()).build().map_err(failed)?,
-            ))
+            let builder = builder.with_container_name(&address.bucket);
+            let builder = builder.with_allow_http(settings.has_plain_http());
+            Ok(Arc::new(builder.build().map_err(failed)?))
         }
     }
 }
@@ -108,6 +107,21 @@ fn reason(error: &object_store::Error) -> String {
 #[cfg(all(test, feature = "cloud"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_name_no_other_bucket_than_the_address() -> Result<(), BucketError> {
+        let s3 = "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_BUCKET AWS_BUCKET_NAME";
+        let azure = "AZURE_STORAGE_ACCOUNT_NAME AZURE_CONTAINER_NAME";
+        for (address, variables, expected) in
+            [("s3://right/a", s3, "AmazonS3(right)"), ("az://right/a", azure, "container: right ")]
+        {
+            let settings = variables.split(' ').map(|name| (name.to_owned(), "other".to_owned()));
+            let address = BucketAddress::parse(address)?.expect("it is in a bucket");
+            let client = connect(&address, &ClientSettings(settings.collect()))?.to_string();
+            assert!(client.contains(expected), "{client}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn a_variable_that_is_missing_is_named() -> Result<(), BucketError> {

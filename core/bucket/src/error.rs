@@ -65,6 +65,12 @@ pub enum BucketError {
         /// The folder of the working copy.
         folder: std::path::PathBuf,
     },
+    /// A process of this machine works in the folder of the working copy, but another machine has taken its lease.
+    #[error(
+        "a process of this machine is at work in the store and has lost its lease to another machine, so what is here may \
+         be out of date: try again when that process has ended"
+    )]
+    OutOfDate,
     /// The bucket was written by a newer version of the program.
     #[error("{key} in the bucket has format version {found}: use a newer version")]
     NewerFormat {
@@ -203,6 +209,9 @@ const NO_BUCKET: [&str; 2] = ["NoSuchBucket", "ContainerNotFound"];
 /// The texts of services about a request whose time differs too much from theirs.
 const CLOCK_REFUSED: [&str; 2] = ["RequestTimeTooSkewed", "Request date header too old"];
 
+/// The codes of S3 for temporary credentials that are not valid any more, in the body of HTTP 400.
+const EXPIRED: [&str; 3] = ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"];
+
 /// The code of S3 for a request that took too long, in the body of HTTP 400.
 const TIMED_OUT: &str = "RequestTimeout";
 
@@ -219,6 +228,7 @@ pub(crate) fn kind(error: &object_store::Error) -> RequestErrorKind {
         }
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => RequestErrorKind::Refused,
         _ if says(error, &[MACHINE_CREDENTIALS]) => RequestErrorKind::Refused,
+        _ if says(error, &EXPIRED) => RequestErrorKind::Refused,
         _ if says(error, &[TIMED_OUT]) => RequestErrorKind::Unknown,
         // A time-out, and too many requests.
         _ => match status(error) {
@@ -251,6 +261,9 @@ pub(crate) fn reason(error: &object_store::Error) -> String {
         RequestErrorKind::Conflict => "it was changed by another process",
         RequestErrorKind::Refused if says(error, &[MACHINE_CREDENTIALS]) => {
             "there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AZURE_STORAGE_ACCOUNT_KEY"
+        }
+        RequestErrorKind::Refused if says(error, &EXPIRED) => {
+            "the credentials have expired or belong to another account; get new ones, and set AWS_SESSION_TOKEN with them"
         }
         RequestErrorKind::Refused if says(error, &CLOCK_REFUSED) => {
             "the clock of this machine differs too much from that of the service; set the clock"
@@ -304,6 +317,10 @@ mod tests {
             (
                 "Server returned non-2xx status code: 400 : <Code>RequestTimeout</Code> secret",
                 RequestErrorKind::Unknown,
+            ),
+            (
+                "Server returned non-2xx status code: 400 : <Code>ExpiredToken</Code> secret",
+                RequestErrorKind::Refused,
             ),
             ("Server returned non-2xx status code: 408 : secret", RequestErrorKind::Unknown),
             ("Server returned non-2xx status code: 429 : secret", RequestErrorKind::Unknown),

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use futures::{StreamExt as _, stream};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, ListResult, ObjectMeta, ObjectStore};
 
@@ -47,7 +47,7 @@ impl FileFolder {
     /// [`BucketError::InvalidAddress`].
     pub fn at(address: &str, settings: ClientSettings) -> Result<Option<Self>, BucketError> {
         let Some(address) = BucketAddress::parse(address)? else { return Ok(None) };
-        let (folder, shown) = (Path::from(address.folder.as_str()), address.to_string());
+        let (folder, shown) = (address.folder.clone(), address.to_string());
         let shown = shown.trim_end_matches('/').to_owned();
         Ok(Some(Self { client: Client::Configured(address, settings), folder, shown }))
     }
@@ -106,21 +106,17 @@ impl BucketFile {
         self.object.size
     }
 
-    /// Reads the file.
+    /// Reads the file. If the connection breaks, it goes on after the last byte that has arrived.
     ///
     /// # Errors
     ///
-    /// [`BucketError::Request`], also for each piece; [`RequestErrorKind::Conflict`] if the file was replaced since it was
+    /// [`BucketError::Request`] for each piece; [`RequestErrorKind::Conflict`] if the file was replaced since it was
     /// listed.
     ///
     /// [`RequestErrorKind::Conflict`]: crate::RequestErrorKind::Conflict
-    pub async fn read(
-        &self,
-    ) -> Result<BoxStream<'static, Result<Bytes, BucketError>>, BucketError> {
-        let found = self.get(self.options()).await?;
-        let shown = self.shown.clone();
-        let pieces = found.into_stream();
-        Ok(pieces.map(move |piece| piece.map_err(BucketError::request("read", &shown))).boxed())
+    pub fn read(&self) -> BoxStream<'static, Result<Bytes, BucketError>> {
+        let reading = Reading { file: self.clone(), arrived: 0, pieces: None };
+        stream::try_unfold(reading, Reading::next).boxed()
     }
 
     /// Reads the first bytes of the file, so many at most.
@@ -148,6 +144,12 @@ impl BucketFile {
         }
     }
 
+    /// Asks once for the bytes from `start` on.
+    async fn get_from(&self, start: u64) -> Result<GetResult, BucketError> {
+        let range = (start > 0).then_some(GetRange::Offset(start));
+        self.get_once(GetOptions { range, ..self.options() }).await
+    }
+
     async fn get_once(&self, options: GetOptions) -> Result<GetResult, BucketError> {
         let found = self.store.get_opts(&self.object.location, options).await;
         found.map_err(BucketError::request("read", &self.shown))
@@ -156,6 +158,48 @@ impl BucketFile {
     /// Asks for the file as it was listed.
     fn options(&self) -> GetOptions {
         GetOptions { if_match: self.object.e_tag.clone(), ..GetOptions::default() }
+    }
+}
+
+/// The reading of a file.
+struct Reading {
+    file: BucketFile,
+    /// The number of bytes that have arrived.
+    arrived: u64,
+    /// The answer that is being read; None after a failure and at the start.
+    pieces: Option<BoxStream<'static, object_store::Result<Bytes>>>,
+}
+
+impl Reading {
+    /// Returns the next piece, and the reading after it; None at the end. The patience begins anew with each piece.
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, BucketError> {
+        let mut attempts = Patience::Reader.begin();
+        loop {
+            match self.next_once().await {
+                // Nothing has arrived.
+                Ok(Some(piece)) if piece.is_empty() => {}
+                Ok(Some(piece)) => {
+                    self.arrived += piece.len() as u64;
+                    return Ok(Some((piece, self)));
+                }
+                Ok(None) => return Ok(None),
+                Err(error) => {
+                    self.pieces = None;
+                    attempts.after(error).await?;
+                }
+            }
+        }
+    }
+
+    async fn next_once(&mut self) -> Result<Option<Bytes>, BucketError> {
+        if self.arrived > 0 && self.arrived == self.file.object.size {
+            return Ok(None);
+        }
+        let pieces = match &mut self.pieces {
+            Some(pieces) => pieces,
+            none => none.insert(self.file.get_from(self.arrived).await?.into_stream()),
+        };
+        pieces.next().await.transpose().map_err(BucketError::request("read", &self.file.shown))
     }
 }
 
@@ -221,7 +265,7 @@ mod tests {
         let (_, folder) = folder_with(&names).await?;
         let newest = folder.newest(|name| name.starts_with("devices-")).await?.ok_or("a file")?;
         assert_eq!(newest.to_string(), "s3://b/out/devices-1.csv");
-        let read: Vec<Bytes> = newest.read().await?.try_collect().await?;
+        let read: Vec<Bytes> = newest.read().try_collect().await?;
         assert_eq!(read.concat(), b"out/devices-1.csv");
         assert_eq!(newest.bytes(), 17);
         assert_eq!(newest.read_start(3).await?, "out");
@@ -235,7 +279,7 @@ mod tests {
         let (store, folder) = folder_with(&["out/devices.csv"]).await?;
         let listed = folder.newest(|_| true).await?.ok_or("a file")?;
         store.put(&Path::from("out/devices.csv"), "other".into()).await?;
-        let refused = listed.read().await.err().ok_or("it is another file")?;
+        let refused = listed.read().try_next().await.err().ok_or("it is another file")?;
         assert!(
             matches!(&refused, BucketError::Request { kind: RequestErrorKind::Conflict, .. }),
             "{refused}"

@@ -14,7 +14,7 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use serde::{Deserialize, Serialize};
 
-use crate::error::BucketError;
+use crate::error::{BucketError, reason};
 use crate::head::ObjectRef;
 use crate::head_store::HEAD_FILE;
 use crate::lease::Random;
@@ -158,7 +158,8 @@ impl BucketFolder {
         if written.is_err()
             && let Err(error) = upload.abort().await
         {
-            tracing::warn!(key, %error, "the parts of an upload that failed stay in the bucket");
+            let error = reason(&error);
+            tracing::warn!(key, error, "the parts of an upload that failed stay in the bucket");
         }
         written
     }
@@ -182,8 +183,9 @@ impl BucketFolder {
         Ok(())
     }
 
-    fn path(&self, key: &str) -> Path {
-        Path::from(format!("{}/{key}", self.folder))
+    /// Returns the place of an object in the bucket.
+    pub(crate) fn path(&self, key: &str) -> Path {
+        key.split('/').fold(self.folder.clone(), Path::join)
     }
 }
 

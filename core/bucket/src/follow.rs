@@ -51,14 +51,13 @@ impl Follower {
     ///
     /// # Errors
     ///
-    /// Those of [`refresh`].
-    pub async fn open(requests: Vec<WorkingCopyRequest>) -> Result<Self, BucketError> {
+    /// Those of [`refresh`], with the place of the store.
+    pub async fn open(requests: Vec<WorkingCopyRequest>) -> Result<Self, StoreError> {
         let mut copies = Vec::with_capacity(requests.len());
         for request in requests {
-            refresh(&request).await?;
-            let lacks_tables = request.lacks_tables()?;
-            let (seen, last_answer) = (None, Instant::now());
-            copies.push(Followed { request, seen, fetched: 0, lacks_tables, last_answer });
+            let place = request.place.clone();
+            let copy = Followed::open(request).await;
+            copies.push(copy.map_err(|error| error.into_store_at(&place))?);
         }
         Ok(Self { copies })
     }
@@ -88,6 +87,13 @@ impl Follower {
 }
 
 impl Followed {
+    async fn open(request: WorkingCopyRequest) -> Result<Self, BucketError> {
+        refresh(&request).await?;
+        let lacks_tables = request.lacks_tables()?;
+        let (seen, last_answer) = (None, Instant::now());
+        Ok(Self { request, seen, fetched: 0, lacks_tables, last_answer })
+    }
+
     /// Polls the head. Returns an error only after a long time without an answer.
     async fn poll(&mut self) -> Result<(), BucketError> {
         match self.catch_up().await {
@@ -110,10 +116,19 @@ impl Followed {
         }
         let fetched = self.fetched + FETCHED_AT_ONCE;
         let needed = Needed::Newest(fetched);
-        let is_brought = refresh(&WorkingCopyRequest { needed, ..self.request.clone() }).await?;
+        let brought = refresh(&WorkingCopyRequest { needed, ..self.request.clone() }).await;
+        let (is_brought, is_damaged) = match brought {
+            // The other generations can be read, and most questions are about the published one.
+            Err(BucketError::Store(error @ StoreError::Damaged { .. })) => {
+                let tenant = &self.request.tenant;
+                tracing::error!(tenant, %error, "older generations are not fetched");
+                (refresh(&self.request).await?, true)
+            }
+            brought => (brought?, false),
+        };
         self.seen = is_brought.then_some(content);
         if is_brought {
-            self.lacks_tables = self.request.lacks_tables()?;
+            self.lacks_tables = !is_damaged && self.request.lacks_tables()?;
             // An erasure on another machine makes new tables of many generations.
             self.fetched = if self.lacks_tables { fetched } else { 0 };
         }

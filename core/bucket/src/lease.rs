@@ -5,6 +5,7 @@
 //! process has taken the lease. So nothing is published under a lost lease, however long the holder was paused.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct LeaseRequest {
     pub lifetime: Duration,
     /// Random bits for nonces.
     pub random: Random,
+    /// The folder of this machine's working copy, if it has content. The bucket must have a head then.
+    pub working_copy: Option<PathBuf>,
 }
 
 impl fmt::Debug for LeaseRequest {
@@ -81,7 +84,8 @@ impl HeldLease {
     ///
     /// # Errors
     ///
-    /// [`BucketError::Held`] if the holder is at work, and the errors of [`HeadStore::read`] and [`HeadStore::write`].
+    /// [`BucketError::Held`] if the holder is at work; [`BucketError::HeadMissing`]; and the errors of
+    /// [`HeadStore::read`] and [`HeadStore::write`].
     pub async fn acquire(
         store: Arc<dyn ObjectStore>,
         folder: &Path,
@@ -94,7 +98,12 @@ impl HeldLease {
             let found = heads.read().await?;
             let verdict = match &found {
                 Some(stored) => waiter.observe(&stored.head, started.elapsed()),
-                None => Verdict::Free,
+                None => match &request.working_copy {
+                    Some(folder) => {
+                        return Err(BucketError::HeadMissing { folder: folder.clone() });
+                    }
+                    None => Verdict::Free,
+                },
             };
             match verdict {
                 Verdict::Free | Verdict::Abandoned => {
@@ -174,6 +183,13 @@ impl HeldLease {
     pub async fn publish(&self, content: Content) -> Result<(), BucketError> {
         self.holder.change(|head, nonce| head.with_content(content.clone(), nonce)).await?;
         Ok(())
+    }
+
+    /// Releases the lease. If that fails, it expires.
+    pub(crate) async fn release_or_expire(self) {
+        if let Err(error) = self.release().await {
+            tracing::debug!(%error, "the lease was not released and ends by itself");
+        }
     }
 
     /// Releases the lease, so that others need not wait for its end.

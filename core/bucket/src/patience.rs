@@ -49,7 +49,9 @@ impl Patience {
         Self::Holder(Arc::new(Mutex::new(contact)))
     }
 
-    /// Carries out an operation again until the bucket answers, or the patience is over. It must be safe to repeat.
+    /// Carries out an operation again until the bucket answers, or the patience is over. It must be safe to repeat. The
+    /// future of an `AsyncFn` is not `Send` for every caller: those whose future a runtime moves between threads use
+    /// [`Patience::begin`] and [`Attempts::after`].
     pub(crate) async fn retry<T>(
         &self,
         operation: impl AsyncFn() -> Result<T, BucketError>,
@@ -58,8 +60,11 @@ impl Patience {
         loop {
             let error = match operation().await {
                 Err(error) if Self::is_unanswered(&error) => error,
+                // An error of this machine says nothing about the bucket.
                 ended => {
-                    self.note_answer();
+                    if matches!(ended, Ok(_) | Err(BucketError::Request { .. })) {
+                        self.note_answer();
+                    }
                     return ended;
                 }
             };

@@ -53,7 +53,7 @@ pub struct BucketAddress {
     /// The bucket, or container.
     pub bucket: String,
     /// The folder; empty for the whole bucket.
-    pub folder: String,
+    pub folder: Path,
 }
 
 /// The settings of the clients for buckets, by the names of their environment variables: `AWS_ENDPOINT_URL`, for
@@ -173,10 +173,10 @@ impl BucketAddress {
         if bucket.is_empty() {
             return Err(invalid("write s3://BUCKET/FOLDER"));
         }
-        let folder = url.path().trim_matches('/').to_owned();
-        if Path::parse(&folder).is_err() {
-            return Err(invalid("the folder has names without special characters"));
-        }
+        // A URL has spaces and letters such as `é` in another form than the keys of a bucket.
+        let folder = Path::from_url_path(url.path().trim_matches('/'));
+        let folder =
+            folder.map_err(|_| invalid("a folder has no empty name and none like `..`"))?;
         Ok(Some(Self { service, bucket, folder }))
     }
 }
@@ -213,8 +213,8 @@ impl Place {
             return Ok(Self::Folder { store, shown: address.to_owned() });
         };
         let store = connect::connect(&bucket, settings.checked()?)?;
-        let folder = Path::from(bucket.folder.as_str());
-        Ok(Self::Bucket { store, folder, shown: bucket.to_string() })
+        let shown = bucket.to_string();
+        Ok(Self::Bucket { store, folder: bucket.folder, shown })
     }
 }
 
@@ -243,6 +243,10 @@ mod tests {
         assert_eq!(parsed("s3://b/a/c/")?.as_deref(), Some("s3://b/a/c"));
         assert_eq!(parsed("S3://b")?.as_deref(), Some("s3://b/"));
         assert_eq!(parsed("az://box/a")?.as_deref(), Some("az://box/a"));
+        assert_eq!(parsed("s3://b/Daten é/[1]~%20x")?.as_deref(), Some("s3://b/Daten é/[1]~ x"));
+        for refused in ["s3://b/a//c", "s3://b/a%0Ac", "s3://b/%FF"] {
+            assert!(parsed(refused).is_err(), "{refused}");
+        }
         for folder in ["./store", "C:\\store", "file:///srv/store", "gs://b/a"] {
             assert_eq!(parsed(folder)?, None, "{folder}");
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use core_store::{Fingerprint, TenantPart, TenantSnapshot};
+use core_store::{Fingerprint, StoreError, TenantPart, TenantSnapshot};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::error::BucketError;
@@ -71,15 +71,19 @@ impl TenantReader {
     ///
     /// # Errors
     ///
-    /// [`BucketError::SourceChanged`] if it no longer exists.
+    /// [`BucketError::SourceChanged`] if another process has published and removed it since the tenant was read;
+    /// [`StoreError::Damaged`] if the bucket has lost it.
     pub(crate) async fn open(&self, path: &str) -> Result<Pieces, BucketError> {
         if let Some(text) = self.content.small_files.get(path) {
             return Ok(Pieces::from_memory(path, Bytes::from(text.clone())));
         }
         let object = self.objects.get(path).ok_or(BucketError::SourceChanged)?;
         match self.folder.read(object).await {
-            // Another process has published and removed it.
-            Err(error) if error.is_not_found() => Err(BucketError::SourceChanged),
+            Err(error) if error.is_not_found() => {
+                // An object is removed only when the head does not name it any more.
+                self.check_unchanged().await?;
+                Err(damaged(path, "is missing in the bucket"))
+            }
             read => read,
         }
     }
@@ -88,13 +92,20 @@ impl TenantReader {
     ///
     /// # Errors
     ///
-    /// As [`TenantReader::open`], and those of `receive`.
+    /// As [`TenantReader::open`], and those of `receive`; [`StoreError::Damaged`] if it has another content.
     pub(crate) async fn fetch(
         &self,
         path: &str,
         receive: impl AsyncFn(Pieces) -> Result<(), BucketError>,
     ) -> Result<(), BucketError> {
-        self.folder.patience.retry(async || receive(self.open(path).await?).await).await
+        let fetched =
+            self.folder.patience.retry(async || receive(self.open(path).await?).await).await;
+        match fetched {
+            Err(BucketError::Corrupt { .. }) => {
+                Err(damaged(path, "has another content in the bucket"))
+            }
+            fetched => fetched,
+        }
     }
 
     /// Fails if the tenant has changed since it was read: a copy might then show an erased person.
@@ -104,6 +115,15 @@ impl TenantReader {
             now.listings == self.content.listings && now.small_files == self.content.small_files;
         if is_same { Ok(()) } else { Err(BucketError::SourceChanged) }
     }
+}
+
+/// The error for a file that the bucket has lost or changed.
+fn damaged(path: &str, what: &str) -> BucketError {
+    let owner = match TenantPart::of_path(path) {
+        Some(TenantPart::Generation(id)) => format!("generation {id}"),
+        _ => "the tenant".to_owned(),
+    };
+    BucketError::Store(StoreError::Damaged { owner, findings: vec![format!("{path} {what}")] })
 }
 
 /// The snapshot that a head and its listings describe.

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use core_files::FileError;
 use core_store::{LedgerContent, LedgerHead, LedgerRecord};
-use object_store::path::Path as Key;
 use object_store::{ObjectStoreExt as _, PutMode, PutOptions};
 
 use crate::error::{BucketError, RequestErrorKind, kind};
@@ -70,7 +69,7 @@ pub(crate) async fn send(
     known: &KnownEntry,
 ) -> Result<(), BucketError> {
     let records = known.records_after(ledger)?;
-    let Some(last) = ledger.head().filter(|_| !records.is_empty()) else { return Ok(()) };
+    let Some(last) = ledger.last_readable().filter(|_| !records.is_empty()) else { return Ok(()) };
     let mut lines = Vec::new();
     for record in &records {
         lines.extend(serde_json::to_vec(record).expect("a record is plain data"));
@@ -78,7 +77,7 @@ pub(crate) async fn send(
     }
     let key = format!("{FOLDER}/{}.ndjson", last.hash);
     let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    let (place, lines) = (path(folder, &key), Bytes::from(lines));
+    let (place, lines) = (folder.path(&key), Bytes::from(lines));
     let send =
         async || match folder.store.put_opts(&place, lines.clone().into(), options.clone()).await {
             Ok(_) => Ok(()),
@@ -97,7 +96,7 @@ pub(crate) async fn read(
 ) -> Result<Vec<LedgerRecord>, BucketError> {
     let failed = || BucketError::request("read", key);
     let read = async || {
-        let answer = folder.store.get(&path(folder, key)).await.map_err(failed())?;
+        let answer = folder.store.get(&folder.path(key)).await.map_err(failed())?;
         answer.bytes().await.map_err(failed())
     };
     let bytes = folder.patience.retry(read).await?;
@@ -110,8 +109,4 @@ pub(crate) async fn read(
         }
     }
     Ok(records)
-}
-
-fn path(folder: &BucketFolder, key: &str) -> Key {
-    Key::from(format!("{}/{key}", folder.folder))
 }

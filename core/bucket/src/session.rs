@@ -183,9 +183,12 @@ fn ask(
 ) -> Result<(), BucketError> {
     let (answer, answered) = channel();
     orders.send(order(answer)).map_err(|_| BucketError::SessionEnded)?;
-    let wait = || answered.recv().unwrap_or(Err(BucketError::SessionEnded));
-    // If the bucket does not answer for minutes, other exports must go on: the answer to a start that comes too late is
-    // an export that is paid for and not known.
+    wait_in_place(|| answered.recv().unwrap_or(Err(BucketError::SessionEnded)))
+}
+
+/// Waits for the bucket, or for someone who waits for it, while the other tasks of the runtime go on. It may not answer
+/// for minutes, and the answer to the start of an export that comes too late is an export that is paid for and not known.
+pub fn wait_in_place<T>(wait: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => block_in_place(wait),
         _ => wait(),
@@ -215,7 +218,7 @@ impl BucketError {
                 kind: RequestErrorKind::NoBucket | RequestErrorKind::Rejected, ..
             } => PublishingFailure::Configuration,
             Self::Request { .. } | Self::Unconfirmed { .. } => PublishingFailure::Unreachable,
-            Self::Held { .. } | Self::LeaseLost { .. } | Self::SourceChanged => {
+            Self::Held { .. } | Self::LeaseLost { .. } | Self::OutOfDate | Self::SourceChanged => {
                 PublishingFailure::Locked
             }
             Self::Damaged { .. }

@@ -25,7 +25,9 @@ use crate::arrival::{Arrival, Needed, receive};
 use crate::error::{BucketError, RequestErrorKind};
 use crate::folder::BucketFolder;
 use crate::head::Content;
-use crate::lease::{LeaseRequest, Random};
+use crate::head_store::HeadStore;
+use crate::held_epoch::HeldEpoch;
+use crate::lease::{HeldLease, LeaseRequest, Random};
 use crate::pieces::open_file;
 use crate::place::Place;
 use crate::probe::{DeletedObjects, probe};
@@ -95,26 +97,19 @@ impl WorkingCopyRequest {
     }
 
     fn held_epoch(&self) -> HeldEpoch {
-        HeldEpoch(self.folder.folder().join(format!("{}.held-epoch", self.tenant)))
+        HeldEpoch::in_folder(self.folder.folder(), &self.tenant)
+    }
+
+    /// Returns the folder of the tenant if it has a published generation. The bucket must have a head then, which stays
+    /// for good, also that of a tenant that was removed. Otherwise another bucket is in its place, and bringing the folder
+    /// up to date would empty it.
+    fn folder_with_content(&self, tenant: &TenantStore) -> Result<Option<PathBuf>, BucketError> {
+        let has_content = tenant.known_files()?.current.is_some();
+        Ok(has_content.then(|| self.folder.folder().join(&self.tenant)))
     }
 
     fn known_entry(&self) -> KnownEntry {
         KnownEntry::in_folder(self.folder.folder(), &self.tenant)
-    }
-}
-
-/// The epoch of the last lease that this machine has held, in a file beside the tenant's folder.
-struct HeldEpoch(PathBuf);
-
-impl HeldEpoch {
-    fn set(&self, epoch: u64) -> Result<(), BucketError> {
-        Ok(core_files::replace_file(&self.0, epoch.to_string().as_bytes())?)
-    }
-
-    /// Returns true if this machine has held the lease in an epoch.
-    fn is(&self, epoch: u64) -> Result<bool, BucketError> {
-        let text = core_files::read_if_present(&self.0)?;
-        Ok(text.is_some_and(|text| text == epoch.to_string().as_bytes()))
     }
 }
 
@@ -137,8 +132,8 @@ impl WorkingCopy {
     ///
     /// # Errors
     ///
-    /// [`BucketError::Held`], [`BucketError::Unsuitable`], and the errors of reading and writing. The bucket's
-    /// content is unchanged.
+    /// [`BucketError::Held`], [`BucketError::HeadMissing`], [`BucketError::Unsuitable`], and the errors of reading and
+    /// writing. The bucket's content is unchanged, and the lease is free again.
     pub async fn open(request: WorkingCopyRequest) -> Result<Self, BucketError> {
         let folder = request.bucket()?;
         let tenant = request.folder.tenant(&request.tenant)?;
@@ -147,29 +142,31 @@ impl WorkingCopy {
             owner: request.owner.clone(),
             lifetime: request.lease_lifetime,
             random: request.random.clone(),
+            working_copy: request.folder_with_content(&tenant)?,
         };
-        let writer = TenantWriter::open(folder, lease).await?;
-        match Self::begin(&request, &tenant, &writer).await {
+        let lease = HeldLease::acquire(folder.store.clone(), &folder.folder, lease).await?;
+        let was_last = request.held_epoch().advance(lease.epoch().await?);
+        let mut writer = TenantWriter::open(folder, lease, request.random.clone()).await?;
+        match Self::begin(&request, &tenant, &mut writer, was_last).await {
             Ok(session) => {
                 let known = request.known_entry();
-                let mut copy = Self { writer, tenant, known, _session: session };
-                copy.record_reads().await?;
-                Ok(copy)
+                Ok(Self { writer, tenant, known, _session: session })
             }
             Err(error) => {
-                release(writer).await;
+                writer.release_or_expire().await;
                 Err(error)
             }
         }
     }
 
-    /// Brings the folder up to date. Returns the lock of the session.
+    /// Brings the folder up to date, and adds the records of readers. Returns the lock of the session.
     async fn begin(
         request: &WorkingCopyRequest,
         tenant: &TenantStore,
-        writer: &TenantWriter,
+        writer: &mut TenantWriter,
+        was_last: Result<bool, BucketError>,
     ) -> Result<FileLock, BucketError> {
-        let published = writer.published();
+        let (was_last, published) = (was_last?, writer.published());
         if request.is_probed || published.content == Content::default() {
             let folder = &published.folder;
             probe(&folder.store, &folder.folder, request.deleted_objects, &request.random).await?;
@@ -178,32 +175,16 @@ impl WorkingCopy {
         // Its holder has lost its lease, or is about to end.
         let session = FileLock::try_acquire(&session_path(request))?;
         let session = session.ok_or_else(|| locked(&request.folder))?;
-        // The epoch before is that of the last holder.
-        let last = published.epoch.saturating_sub(1);
-        let mut brought = bring(request, tenant, published, last).await;
+        let mut brought = bring(request, tenant, published, was_last).await;
         for _ in 1..ATTEMPTS {
             if matches!(brought, Err(BucketError::SourceChanged)) {
-                brought = bring(request, tenant, published, last).await;
+                brought = bring(request, tenant, published, was_last).await;
             }
         }
         brought?;
         request.held_epoch().set(published.epoch)?;
+        record_reads(tenant, writer, &request.known_entry()).await?;
         Ok(session)
-    }
-
-    /// Adds the records of readers to the ledger. The next change publishes them.
-    async fn record_reads(&mut self) -> Result<(), BucketError> {
-        for key in self.writer.waiting_reads().clone() {
-            let records = reads::read(&self.writer.published().folder, &key).await?;
-            self.known.set_all()?;
-            for record in records {
-                // A process that is killed here has recorded nothing: the object is in the bucket still.
-                let head = self.tenant.ledger().append(&record).map_err(BucketError::Store)?;
-                self.known.set(Some(&head))?;
-            }
-            self.writer.reads_recorded(&key);
-        }
-        Ok(())
     }
 
     /// Publishes a change of the folder, and everything else in the folder.
@@ -241,8 +222,7 @@ impl WorkingCopy {
             let incoming = &incoming;
             let fetching = stream::iter(missing).map(|path| async move {
                 let received = async |content| receive(incoming, path, content).await;
-                let fetched = published.fetch(path, received).await;
-                fetched.map_err(|error| of_lost_file(id, path, error))
+                published.fetch(path, received).await
             });
             fetching.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
         }
@@ -314,19 +294,27 @@ impl WorkingCopy {
             sending.buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
         }
         self.writer.publish(&snapshot, removal).await?;
-        Ok(self.known.set(ledger.head().as_ref())?)
+        Ok(self.known.set(ledger.last_readable().as_ref())?)
     }
 }
 
-/// A file that the bucket has lost or changed, as damage of its generation. Under the lease, no one else removes one.
-fn of_lost_file(id: &GenerationId, path: &str, error: BucketError) -> BucketError {
-    let finding = match error {
-        BucketError::SourceChanged => format!("{path} is missing in the bucket"),
-        BucketError::Corrupt { .. } => format!("{path} has another content in the bucket"),
-        error => return error,
-    };
-    let (owner, findings) = (format!("generation {id}"), vec![finding]);
-    BucketError::Store(StoreError::Damaged { owner, findings })
+/// Adds the records of readers to the ledger. The next change publishes them.
+async fn record_reads(
+    tenant: &TenantStore,
+    writer: &mut TenantWriter,
+    known: &KnownEntry,
+) -> Result<(), BucketError> {
+    for key in writer.waiting_reads().clone() {
+        let records = reads::read(&writer.published().folder, &key).await?;
+        known.set_all()?;
+        for record in records {
+            // A process that is killed here has recorded nothing: the object is in the bucket still.
+            let head = tenant.ledger().append(&record).map_err(BucketError::Store)?;
+            known.set(Some(&head))?;
+        }
+        writer.reads_recorded(&key);
+    }
+    Ok(())
 }
 
 /// Brings the folder up to date with the head, for reading, and sends the records of earlier reads. Returns false if
@@ -334,7 +322,8 @@ fn of_lost_file(id: &GenerationId, path: &str, error: BucketError) -> BucketErro
 ///
 /// # Errors
 ///
-/// [`BucketError::SourceChanged`] if the tenant keeps changing; the errors of reading and writing.
+/// [`BucketError::OutOfDate`], [`BucketError::HeadMissing`]; [`BucketError::SourceChanged`] if the tenant keeps changing;
+/// the errors of reading and writing.
 pub async fn refresh(request: &WorkingCopyRequest) -> Result<bool, BucketError> {
     let folder = request.bucket()?;
     let tenant = request.folder.tenant(&request.tenant)?;
@@ -342,7 +331,9 @@ pub async fn refresh(request: &WorkingCopyRequest) -> Result<bool, BucketError> 
         probe(&folder.store, &folder.folder, request.deleted_objects, &request.random).await?;
     }
     let _arrival = wait_for_arrival(request).await?;
-    let Some(_session) = FileLock::try_acquire(&session_path(request))? else { return Ok(false) };
+    let Some(_session) = FileLock::try_acquire(&session_path(request))? else {
+        return check_writer(request, &folder).await.map(|()| false);
+    };
     for _ in 1..ATTEMPTS {
         match refresh_once(request, &folder, &tenant).await {
             Err(BucketError::SourceChanged) => {}
@@ -352,6 +343,18 @@ pub async fn refresh(request: &WorkingCopyRequest) -> Result<bool, BucketError> 
     refresh_once(request, &folder, &tenant).await.map(|()| true)
 }
 
+/// Fails if the process of this machine that writes has lost its lease: the folder lacks what the next holder did, such
+/// as an erasure.
+async fn check_writer(
+    request: &WorkingCopyRequest,
+    folder: &BucketFolder,
+) -> Result<(), BucketError> {
+    let Some(stored) = HeadStore::new(folder.store.clone(), &folder.folder).read().await? else {
+        return Ok(());
+    };
+    if request.held_epoch().is(stored.head.epoch)? { Ok(()) } else { Err(BucketError::OutOfDate) }
+}
+
 async fn refresh_once(
     request: &WorkingCopyRequest,
     folder: &BucketFolder,
@@ -359,14 +362,13 @@ async fn refresh_once(
 ) -> Result<(), BucketError> {
     let published = match TenantReader::read(folder.clone()).await? {
         Some(reader) => reader,
-        // A head stays for good, also that of a tenant that was removed.
-        None if tenant.known_files()?.current.is_some() => {
-            let folder = request.folder.folder().join(&request.tenant);
-            return Err(BucketError::HeadMissing { folder });
-        }
-        None => TenantReader::with_content(folder.clone(), 0, Content::default()).await?,
+        None => match request.folder_with_content(tenant)? {
+            Some(folder) => return Err(BucketError::HeadMissing { folder }),
+            None => TenantReader::with_content(folder.clone(), 0, Content::default()).await?,
+        },
     };
-    bring(request, tenant, &published, published.epoch).await
+    let was_last = request.held_epoch().is(published.epoch)?;
+    bring(request, tenant, &published, was_last).await
 }
 
 /// Sends the records of reads that are in the folder's ledger and not in the bucket.
@@ -383,16 +385,18 @@ pub async fn send_reads(request: &WorkingCopyRequest) -> Result<(), BucketError>
     reads::send(&folder, &tenant.ledger().content()?, &request.known_entry()).await
 }
 
-/// Brings a tenant's folder up to date with the published content. `last_epoch` is that of the last holder of the lease.
+/// Brings a tenant's folder up to date with the published content. `was_last` tells whether this machine was the last one
+/// to hold the lease.
 ///
 /// # Errors
 ///
-/// [`BucketError::SourceChanged`] if another process has read meanwhile, so that the ledger has an entry that was not sent.
+/// [`BucketError::SourceChanged`] if another process has read meanwhile, so that the ledger has an entry that was not sent;
+/// [`StoreError::Damaged`] if the bucket has lost a file.
 async fn bring(
     request: &WorkingCopyRequest,
     tenant: &TenantStore,
     published: &TenantReader,
-    last_epoch: u64,
+    was_last: bool,
 ) -> Result<(), BucketError> {
     let known = request.known_entry();
     let ledger = tenant.ledger().content()?;
@@ -420,9 +424,7 @@ async fn bring(
         }
         ended => ended?,
     };
-    // If no other machine has held the lease since, the notes of the folder are at least as new. The bucket may have
-    // been gone when an export was started, and lack its note: it would be paid for again.
-    if !request.held_epoch().is(last_epoch)? {
+    if !was_last {
         lock.downloads()?.replace_notes(&published.content.notes)?;
     }
     Ok(known.set(arrived.ledger.as_ref())?)
@@ -456,10 +458,4 @@ fn locked(folder: &Store) -> BucketError {
     let folder: &Path = folder.folder();
     let owner = format!("a process of this machine that works in {}", folder.display());
     BucketError::Store(StoreError::Locked { owner })
-}
-
-async fn release(writer: TenantWriter) {
-    if let Err(error) = writer.release().await {
-        tracing::debug!(%error, "the lease was not released and ends by itself");
-    }
 }

@@ -10,7 +10,7 @@ use core_store::{Fingerprint, TenantPart, TenantSnapshot};
 use crate::error::BucketError;
 use crate::folder::{BucketFolder, Listing, is_hash_of, parse_key};
 use crate::head::{Content, ObjectRef};
-use crate::lease::{HeldLease, LeaseRequest, Random};
+use crate::lease::{HeldLease, Random};
 use crate::pieces::Pieces;
 use crate::reader::TenantReader;
 use crate::reads;
@@ -60,22 +60,25 @@ struct Stored {
 }
 
 impl TenantWriter {
-    /// Takes the lease and reads the published content.
+    /// Reads the published content under a lease.
     ///
     /// # Errors
     ///
-    /// Those of [`HeldLease::acquire`] and of reading.
+    /// Those of reading. The lease is then free again.
     pub(crate) async fn open(
-        mut folder: BucketFolder,
-        request: LeaseRequest,
+        folder: BucketFolder,
+        lease: HeldLease,
+        random: Random,
     ) -> Result<Self, BucketError> {
-        let random = request.random.clone();
-        let lease = HeldLease::acquire(folder.store.clone(), &folder.folder, request).await?;
-        folder.patience = lease.patience();
-        let (epoch, content) = (lease.epoch().await?, lease.content().await?);
-        let published = TenantReader::with_content(folder, epoch, content).await?;
+        let (published, keys) = match read(folder, &lease).await {
+            Ok(read) => read,
+            Err(error) => {
+                lease.release_or_expire().await;
+                return Err(error);
+            }
+        };
         let (reads, present): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            published.folder.list().await?.into_iter().partition(|(key, _)| reads::is_key(key));
+            keys.into_iter().partition(|(key, _)| reads::is_key(key));
         let doomed = &published.content.doomed;
         let waiting_reads = reads.into_keys().filter(|key| !doomed.contains(key)).collect();
         let stored = Stored {
@@ -324,9 +327,26 @@ impl TenantWriter {
         self.lease.release().await
     }
 
+    /// Frees the lease. If that fails, it expires.
+    pub(crate) async fn release_or_expire(self) {
+        self.lease.release_or_expire().await;
+    }
+
     fn stored(&self) -> MutexGuard<'_, Stored> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads the published content, and the sizes of all objects by key.
+async fn read(
+    mut folder: BucketFolder,
+    lease: &HeldLease,
+) -> Result<(TenantReader, BTreeMap<String, u64>), BucketError> {
+    folder.patience = lease.patience();
+    let (epoch, content) = (lease.epoch().await?, lease.content().await?);
+    let published = TenantReader::with_content(folder, epoch, content).await?;
+    let keys = published.folder.list().await?;
+    Ok((published, keys))
 }
 
 /// The files that go into the head: small ones beside the generations, as long as there is room.

@@ -183,7 +183,7 @@ async fn follow(
     if requests.is_empty() {
         return Ok(None);
     }
-    let follower = Follower::open(requests).await.map_err(failure)?;
+    let follower = Follower::open(requests).await?;
     Ok(Some(OpenedCopy::Following(follower)))
 }
 

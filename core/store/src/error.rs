@@ -212,8 +212,8 @@ pub enum StoreError {
     },
     /// The folder is a working copy of a store in another place, which alone has the tables of the generation.
     #[error(
-        "the tables of generation {id} are not on this machine yet, only in the bucket: try again in a few minutes, or \
-         fetch them with `store verify`"
+        "the tables of generation {id} are not on this machine yet, only in the bucket: fetch them with `store verify`; if \
+         a run is at work on this machine, when it has ended"
     )]
     NotFetched {
         /// The generation.

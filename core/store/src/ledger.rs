@@ -46,6 +46,12 @@ impl LedgerContent {
         LedgerHead::of_last_entry(self.bytes())
     }
 
+    /// Returns the head of the last entry that can be read, also if a damaged line follows, which the next append repairs;
+    /// None if there is none.
+    pub fn last_readable(&self) -> Option<LedgerHead> {
+        self.head().or_else(|| self.entries().last().map(LedgerEntry::head))
+    }
+
     /// Returns the fingerprint of the file; None if there is no file.
     pub fn fingerprint(&self) -> Option<Fingerprint> {
         self.file.as_deref().map(Fingerprint::of)

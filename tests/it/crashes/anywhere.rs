@@ -15,7 +15,7 @@ use crate::kit::start_command;
 /// The number of moments that the gate tries.
 const KILLS: u64 = 4;
 /// The number of kills that one tenant sees: each adds generations, and all of them are verified after each kill.
-pub(super) const KILLS_OF_A_TENANT: u64 = 20;
+const KILLS_OF_A_TENANT: u64 = 20;
 
 /// The system calls by which a process leaves something behind.
 const SYSTEM_CALLS: [&str; 12] = [
@@ -50,8 +50,9 @@ fn torture(_: u64) -> ((), Torture) {
     ((), torture)
 }
 
-/// Kills runs with these seeds, and has the next run repair what is left. `make` makes the tenant for some seeds from one
-/// on, with what it stands on, which is dropped before it.
+/// Kills runs with these seeds, and has the next run repair what is left. `make` makes the tenant for the seeds of a group
+/// of [`KILLS_OF_A_TENANT`], by its number, with what it stands on, which is dropped before it. The groups are the same
+/// wherever the seeds begin, so that a seed alone replays what it did.
 pub(super) fn kill<D>(
     seeds: std::ops::Range<u64>,
     make: impl Fn(u64) -> (D, Torture),
@@ -59,12 +60,13 @@ pub(super) fn kill<D>(
 ) {
     let mut seeds = seeds.peekable();
     while let Some(&first) = seeds.peek() {
-        let place = make(first);
+        let group = first / KILLS_OF_A_TENANT;
+        let place = make(group);
         let (base, torture) = &place;
         let started = Instant::now();
         torture.place.done(&["run"]);
         let takes = started.elapsed();
-        for seed in seeds.by_ref().take(usize::try_from(KILLS_OF_A_TENANT).unwrap_or(1)) {
+        while let Some(seed) = seeds.next_if(|seed| seed / KILLS_OF_A_TENANT == group) {
             torture.change_estate();
             let before = torture.generations();
             let case = at(base, torture, seed, takes);

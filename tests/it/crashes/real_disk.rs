@@ -17,7 +17,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tempfile::TempDir;
 
-use super::anywhere::{KILLS_OF_A_TENANT, add_rows, kill, seeds};
+use super::anywhere::{add_rows, kill, seeds};
 use super::{SAMPLES, Torture};
 use crate::kit::until;
 
@@ -33,6 +33,7 @@ const FILE_SYSTEMS: [(&str, &str); 2] = [
 
 /// A disk image that is mounted at a folder.
 struct RealDisk {
+    file_system: &'static str,
     image: PathBuf,
     at: PathBuf,
     options: &'static str,
@@ -41,14 +42,14 @@ struct RealDisk {
 }
 
 impl RealDisk {
-    fn mounted_at(at: PathBuf, (file_system, options): (&str, &'static str)) -> Self {
+    fn mounted_at(at: PathBuf, (file_system, options): (&'static str, &'static str)) -> Self {
         let folder = TempDir::new().expect("a folder can be made");
         let image = folder.path().join("image");
         let file = File::create(&image).expect("a file can be made");
         file.set_len(IMAGE_BYTES).expect("there is room");
         done(&format!("mkfs.{file_system}"), &["-q".as_ref(), &image]);
         fs::create_dir(&at).expect("a folder can be made");
-        let disk = Self { image, at, options, _folder: folder };
+        let disk = Self { file_system, image, at, options, _folder: folder };
         disk.mount();
         // The folder of ext4 for what a repair finds.
         let _ = fs::remove_dir(disk.at.join("lost+found"));
@@ -109,8 +110,8 @@ fn done(program: &str, arguments: &[&Path]) {
     assert!(output.status.success(), "{program} {arguments:?} (it needs root): {said}");
 }
 
-/// A tenant whose store is on a disk of its own, which must be dropped first.
-fn torture(file_system: (&str, &'static str)) -> (RealDisk, Torture) {
+/// A tenant whose store is on a disk of its own, which must be dropped first: the pair does so, and two variables would not.
+fn torture(file_system: (&'static str, &'static str)) -> (RealDisk, Torture) {
     let mut disk = None;
     let torture = Torture::with("full", SAMPLES, |scene, configuration| {
         disk = Some(RealDisk::mounted_at(scene.path("store"), file_system));
@@ -128,7 +129,8 @@ fn is_asked_for() -> bool {
 #[test]
 fn j10_a_store_on_a_read_only_disk_is_refused_before_any_call() {
     for file_system in FILE_SYSTEMS.into_iter().filter(|_| is_asked_for()) {
-        let (disk, torture) = torture(file_system);
+        let place = torture(file_system);
+        let (disk, torture) = &place;
         torture.change_estate();
         let before = torture.generations();
         disk.set_read_only(true);
@@ -147,7 +149,8 @@ fn j10_a_store_on_a_read_only_disk_is_refused_before_any_call() {
 #[test]
 fn j1_a_disk_that_is_full_in_the_middle_of_a_run_leaves_the_old_generation() {
     for file_system in FILE_SYSTEMS.into_iter().filter(|_| is_asked_for()) {
-        let (disk, torture) = torture(file_system);
+        let place = torture(file_system);
+        let (disk, torture) = &place;
         for room in [0, 16 << 10, 64 << 10, 256 << 10] {
             torture.change_estate();
             let before = torture.generations();
@@ -163,11 +166,10 @@ fn j1_a_disk_that_is_full_in_the_middle_of_a_run_leaves_the_old_generation() {
 
 #[test]
 fn j6_n13_a_run_during_which_the_power_is_cut_off_is_repaired_by_the_next() {
-    let file_system = |seed| {
-        let tenant = usize::try_from(seed / KILLS_OF_A_TENANT).expect("it is small");
-        FILE_SYSTEMS[tenant % FILE_SYSTEMS.len()]
+    let make = |group: u64| {
+        let group = usize::try_from(group).expect("it is small");
+        torture(FILE_SYSTEMS[group % FILE_SYSTEMS.len()])
     };
-    let make = |first| torture(file_system(first));
     kill(seeds("TORTURE_REAL_DISK", 0), make, |disk, torture, seed, takes| {
         let moment = takes.mul_f64(Rng::with_seed(seed).f64() * 1.1);
         let mut running = torture.scene().start(&["run", "--output", "json"]);
@@ -177,8 +179,7 @@ fn j6_n13_a_run_during_which_the_power_is_cut_off_is_repaired_by_the_next() {
         running.kill();
         let ended = running.wait();
         disk.start();
-        let (name, _) = file_system(seed);
-        let exit = ended.exit;
+        let (name, exit) = (disk.file_system, ended.exit);
         let case = format!(
             "seed {seed}: {name}, power cut off after {moment:?} of {takes:?}, exit {exit:?}"
         );

@@ -9,7 +9,7 @@ use super::relation::Known;
 use crate::arrival::Arrival;
 use crate::error::BucketError;
 use crate::folder::BucketFolder;
-use crate::lease::LeaseRequest;
+use crate::lease::{HeldLease, LeaseRequest};
 use crate::patience::Patience;
 use crate::pieces::Pieces;
 use crate::place::Place;
@@ -48,8 +48,10 @@ impl Target {
                     owner: request.owner.to_owned(),
                     lifetime: request.lease_lifetime,
                     random: request.random.clone(),
+                    working_copy: None,
                 };
-                let writer = TenantWriter::open(folder, lease).await?;
+                let lease = HeldLease::acquire(folder.store.clone(), &folder.folder, lease).await?;
+                let writer = TenantWriter::open(folder, lease, request.random.clone()).await?;
                 let known = known(writer.published()).await?;
                 Ok(Self { kind: Kind::Bucket(Box::new(writer)), known })
             }
@@ -103,10 +105,8 @@ impl Target {
 
     /// Frees the lease of a bucket. If that fails, the lease expires.
     pub(super) async fn close(self) {
-        if let Kind::Bucket(writer) = self.kind
-            && let Err(error) = writer.release().await
-        {
-            tracing::debug!(%error, "the lease was not released and ends by itself");
+        if let Kind::Bucket(writer) = self.kind {
+            writer.release_or_expire().await;
         }
     }
 }

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use core_simulator::{BucketRefusal, PutCondition, SimulatedBucket, StoredObject};
 use futures::stream::{self, BoxStream};
-use futures::{FutureExt as _, StreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
-    Attributes, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult,
+    Attributes, CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
     MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
     PutResult, Result, UploadPart,
 };
@@ -23,11 +23,13 @@ pub(crate) struct InProcess {
     bucket: SimulatedBucket,
     /// Held for writing while the process of the client is paused, so that its requests wait.
     pause: Arc<RwLock<()>>,
+    /// The number of bytes after which the connection breaks while an answer is read.
+    pub(crate) breaks_after: Option<usize>,
 }
 
 impl InProcess {
     pub(crate) fn new(bucket: &SimulatedBucket) -> Self {
-        Self { bucket: bucket.clone(), pause: Arc::default() }
+        Self { bucket: bucket.clone(), pause: Arc::default(), breaks_after: None }
     }
 
     /// The lock that pauses the client as long as it is held for writing.
@@ -109,13 +111,31 @@ impl ObjectStore for InProcess {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let _running = self.pause.read().await;
-        assert!(options.range.is_none(), "ranges are not needed yet");
+        let start = match options.range {
+            None => 0,
+            Some(GetRange::Offset(start)) => start,
+            Some(range) => unreachable!("{range} is not needed yet"),
+        };
         let key = location.as_ref();
         let found = if options.head { self.bucket.head(key) } else { self.bucket.get(key, None) };
         let object = outcome(location, found).await?;
         let meta = meta(&object);
-        let range = 0..meta.size;
-        let payload = GetResultPayload::Stream(stream::iter([Ok(object.bytes)]).boxed());
+        if options.if_match.is_some_and(|etag| Some(etag) != meta.e_tag) {
+            return outcome(location, Err(BucketRefusal::PreconditionFailed)).await;
+        }
+        let range = start..meta.size;
+        let bytes = object.bytes.slice(usize::try_from(start).expect("it is small")..);
+        let pieces = match self.breaks_after {
+            Some(bytes_before) if bytes_before < bytes.len() => {
+                let source = io::Error::other("the connection is broken").into();
+                vec![
+                    Ok(bytes.slice(..bytes_before)),
+                    Err(Error::Generic { store: "InProcess", source }),
+                ]
+            }
+            _ => vec![Ok(bytes)],
+        };
+        let payload = GetResultPayload::Stream(stream::iter(pieces).boxed());
         Ok(GetResult { payload, meta, range, attributes: Attributes::default() })
     }
 
@@ -167,8 +187,12 @@ impl ObjectStore for InProcess {
         pages.flat_map(stream::iter).boxed()
     }
 
-    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
-        unreachable!("the program lists everything below a folder")
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let depth = prefix.map_or(0, |prefix| prefix.parts().count()) + 1;
+        let is_direct = |object: &ObjectMeta| object.location.parts().count() == depth;
+        let mut objects: Vec<_> = self.list(prefix).try_collect().await?;
+        objects.retain(is_direct);
+        Ok(ListResult { common_prefixes: Vec::new(), objects })
     }
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {

@@ -4,6 +4,7 @@ mod copies;
 mod destroying;
 mod estate;
 mod figures;
+mod file_folders;
 mod following;
 #[cfg(feature = "cloud")]
 mod http;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use core_bucket::{
-    BucketError, Follower, Needed, POLL_INTERVAL, Session, WorkingCopy, WorkingCopyRequest, refresh,
+    BucketError, Follower, GIVE_UP_AFTER, Needed, POLL_INTERVAL, Session, WorkingCopy,
+    WorkingCopyRequest, refresh,
 };
 use core_simulator::{BucketCall, BucketFault, SimulatedBucket};
 use core_store::{
@@ -254,6 +255,39 @@ async fn a_table_that_the_bucket_has_lost_is_damage_when_it_is_needed_and_not_be
     bucket.delete(&key_of_table(&bucket, FIRST)).expect("it is there");
     session_of(&full, &bucket).await?;
     assert_eq!(reader(&bucket).await?.devices(), full.devices());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_of_the_published_generation_that_the_bucket_has_lost_is_named() -> Tested {
+    let bucket = two_generations().await?;
+    bucket.delete(&key_of_table(&bucket, SECOND)).expect("it is there");
+    let machine = Estate::empty();
+    let read = refresh(&request(&machine, &bucket)).await.expect_err("it is gone").into_store();
+    let written = open(&machine, &bucket).await.expect_err("it is gone").into_store();
+    for error in [read, written] {
+        assert!(error.is_damage(), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("generation {SECOND} is damaged: generations/")), "{text}");
+        assert!(text.contains("part-00000.parquet is missing in the bucket"), "{text}");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_goes_on_without_an_older_generation_that_the_bucket_has_lost() -> Tested {
+    let bucket = two_generations().await?;
+    bucket.delete(&key_of_table(&bucket, FIRST)).expect("it is there");
+    let (reading, other) = (Estate::empty(), Estate::empty());
+    let mut follower = Follower::open(vec![request(&reading, &bucket)]).await?;
+    assert!(timeout(2 * GIVE_UP_AFTER, follower.follow()).await.is_err(), "it goes on");
+    let copy = open(&other, &bucket).await?;
+    other.publish(THIRD, &["ann", "dee"]);
+    copy.close().await?;
+    assert!(timeout(2 * POLL_INTERVAL, follower.follow()).await.is_err(), "it goes on");
+    let published = reading.tenant.current()?.expect("it is published");
+    assert_eq!(published.id().as_str(), THIRD);
+    published.verify()?;
     Ok(())
 }
 

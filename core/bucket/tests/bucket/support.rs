@@ -36,5 +36,6 @@ pub(crate) fn request(owner: &str) -> LeaseRequest {
         owner: owner.to_owned(),
         lifetime: LIFETIME,
         random: random(),
+        working_copy: None,
     }
 }

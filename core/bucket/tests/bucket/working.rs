@@ -1,14 +1,17 @@
 //! Working copies: machines that take turns with a tenant whose store is a bucket, and are killed at it.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
 use std::time::Duration;
 
 use core_bucket::{
     BucketError, DeletedObjects, Needed, Session, WorkingCopy, WorkingCopyRequest, refresh,
     send_reads,
 };
+use core_files::FileLock;
 use core_simulator::{BucketBehaviour, BucketFault, SimulatedBucket};
-use core_store::{Change, GenerationId, Location, Store};
+use core_store::{Change, GenerationId, LEDGER_PATH, Location, Store, StoreError};
 
 use crate::copies::{assert_nothing_else, bucket_place, client_place};
 use crate::estate::{Estate, FIRST, SECOND, THIRD};
@@ -231,7 +234,11 @@ async fn a_machine_that_lost_its_lease_publishes_nothing_and_forgets_what_it_mad
     slow.publish(SECOND, &["from the slow machine"]);
 
     let paused = pause.write_owned().await;
+    assert!(!refresh(&request(&slow, &bucket)).await?, "this machine writes");
     session(&quick, &bucket, || quick.publish(FIRST, &["ann"])).await?;
+    // What the other one did, an erasure perhaps, is not in the folder yet.
+    let refused = refresh(&request(&slow, &bucket)).await.expect_err("the lease is lost");
+    assert!(matches!(refused, BucketError::OutOfDate), "{refused}");
     drop(paused);
 
     let lost = copy.publish(Change::Generation).await;
@@ -274,8 +281,11 @@ async fn a_bucket_that_lost_its_head_does_not_empty_the_working_copy() -> Tested
     let other = SimulatedBucket::default();
     let refused = refresh(&request(&machine, &other)).await.expect_err("it has no head");
     assert!(matches!(&refused, BucketError::HeadMissing { .. }), "{refused}");
+    let refused = open(&machine, &other).await.expect_err("it has no head");
+    assert!(matches!(&refused, BucketError::HeadMissing { .. }), "{refused}");
+    assert_eq!(other.keys(), [""; 0], "nothing is written there");
     assert_eq!(files(&machine), before);
-    refresh(&request(&machine, &bucket)).await?;
+    session(&machine, &bucket, || machine.publish(SECOND, &["ann"])).await?;
     Ok(())
 }
 
@@ -305,6 +315,29 @@ async fn a_read_without_a_lease_is_in_the_ledger_once() -> Tested {
 }
 
 /// A read that another process of the machine records while this one brings the folder up to date.
+#[tokio::test(start_paused = true)]
+async fn a_torn_line_of_the_ledger_makes_no_entry_a_read() -> Tested {
+    let bucket = SimulatedBucket::default();
+    let writer = Estate::empty();
+    session(&writer, &bucket, || writer.publish(FIRST, &["ann"])).await?;
+    // As an append for which there is no room.
+    session(&writer, &bucket, || {
+        let ledger = writer.path(LEDGER_PATH);
+        let mut file = fs::OpenOptions::new().append(true).open(ledger).expect("it is there");
+        file.write_all(b"{\"sequence\":").expect("there is room");
+    })
+    .await?;
+    let asking = reader(&bucket).await?;
+    asking.append_to_ledger("query 1");
+    refresh(&request(&asking, &bucket)).await?;
+    session(&writer, &bucket, || {}).await?;
+    let events = events_of_ledger(&reader(&bucket).await?);
+    for event in [format!("run {FIRST}"), "query 1".to_owned()] {
+        assert_eq!(events.iter().filter(|found| **found == event).count(), 1, "{events:?}");
+    }
+    Ok(())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_read_that_ends_while_the_folder_is_replaced_is_in_the_ledger_once() -> Tested {
     let before = SimulatedBucket::default();
@@ -379,6 +412,16 @@ async fn an_export_whose_note_the_bucket_did_not_get_is_known_until_another_mach
     outage(None);
 
     let noted = [("devices".to_owned(), b"an export".to_vec())];
+    assert!(refresh(&request(&machine, &bucket)).await?, "no process writes here");
+    assert_eq!(machine.tenant.download_notes()?, noted);
+    let copy = open(&machine, &bucket).await?;
+    assert_eq!(machine.tenant.download_notes()?, noted);
+    drop(copy);
+    // A command that takes the lease and gets no further.
+    let working = FileLock::try_acquire(&machine.root().join("acme.session"))?;
+    let locked = open(&machine, &bucket).await.expect_err("the folder is in use");
+    assert!(matches!(locked, BucketError::Store(StoreError::Locked { .. })), "{locked}");
+    drop(working);
     assert!(refresh(&request(&machine, &bucket)).await?, "no process writes here");
     assert_eq!(machine.tenant.download_notes()?, noted);
     let mut copy = open(&machine, &bucket).await?;

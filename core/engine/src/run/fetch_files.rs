@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use core_bucket::{BucketError, BucketFile, RequestErrorKind};
 use core_ingest::decompress::Compression;
 use core_nexthink::ErrorKind;
-use futures::StreamExt as _;
+use futures::TryStreamExt as _;
 use tokio::fs::File;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
@@ -51,9 +51,12 @@ impl FetchFileError {
             Self::Unreadable(..) | Self::Unwritable(..) => ErrorKind::Local,
             Self::InBucket(error) => match error.as_ref() {
                 BucketError::Request { kind: RequestErrorKind::Refused, .. } => ErrorKind::Query,
-                BucketError::NotBuilt { .. } | BucketError::Configuration { .. } => {
-                    ErrorKind::Configuration
-                }
+                BucketError::NotBuilt { .. }
+                | BucketError::Configuration { .. }
+                | BucketError::Request {
+                    kind: RequestErrorKind::NoBucket | RequestErrorKind::Rejected,
+                    ..
+                } => ErrorKind::Configuration,
                 _ => ErrorKind::Unreachable,
             },
         }
@@ -172,14 +175,15 @@ async fn download_from(
 ) -> Result<u64, FetchFileError> {
     let unwritable = |error| FetchFileError::Unwritable(file.to_string(), Arc::new(error));
     let in_bucket = |error| FetchFileError::in_bucket(file, error);
-    let mut pieces = file.read().await.map_err(in_bucket)?;
+    let mut pieces = file.read();
+    let mut next = pieces.try_next().await.map_err(in_bucket)?;
     files.downloads().remove(download).map_err(|error| unwritable(io::Error::other(error)))?;
     let mut sink = files.write(download).map_err(unwritable)?;
     let mut bytes = 0;
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(in_bucket)?;
+    while let Some(piece) = next {
         sink.write_all(&piece).await.map_err(unwritable)?;
         bytes += piece.len() as u64;
+        next = pieces.try_next().await.map_err(in_bucket)?;
     }
     sink.flush().await.map_err(unwritable)?;
     if bytes == file.bytes() { Ok(bytes) } else { Err(FetchFileError::Changed(file.to_string())) }

@@ -1,9 +1,10 @@
 //! The daily quota of exports. Each start is counted in a file before it is requested, so that no crash forgets one.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use core_bucket::wait_in_place;
 use core_nexthink::{ClockOffset, NexthinkError, QuotaState};
 use core_store::{RunLock, TenantStore};
 
@@ -217,7 +218,14 @@ impl Quota {
     }
 
     fn counted(&self) -> MutexGuard<'_, Counted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        match self.0.try_lock() {
+            Ok(counted) => counted,
+            Err(TryLockError::Poisoned(counted)) => counted.into_inner(),
+            // Another export is being saved, over a bucket perhaps.
+            Err(TryLockError::WouldBlock) => {
+                wait_in_place(|| self.0.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+        }
     }
 }
 

@@ -175,6 +175,33 @@ fn the_rest_of_a_day_is_told_without_the_lock() {
     assert!(left.deferred_until.is_some_and(|until| until > host().now()));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_export_that_takes_long_to_be_counted_keeps_no_other_task_waiting() {
+    let place = Place::new();
+    let quota = place.quota(5);
+    let (go, gone) = std::sync::mpsc::channel();
+    let (begun, is_begun) = tokio::sync::oneshot::channel();
+    let slow = tokio::spawn({
+        let quota = quota.clone();
+        async move {
+            let _counted = quota.counted();
+            begun.send(()).expect("the test waits for it");
+            // As a bucket that does not answer. The time is over only if the test fails.
+            wait_in_place(|| gone.recv_timeout(Duration::from_secs(20)))
+        }
+    });
+    is_begun.await.expect("it sends");
+    let waiting = tokio::spawn(async move { quota.deferred_until() });
+    // Its answer from Nexthink, which must be read.
+    let other = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        go.send(())
+    });
+    assert!(slow.await.expect("it ends").is_ok(), "the other task went on");
+    assert_eq!(waiting.await.expect("it ends"), None);
+    assert!(other.await.is_ok());
+}
+
 #[test]
 fn a_damaged_record_may_be_removed() {
     let place = Place::new();
