@@ -58,6 +58,8 @@ impl TlsProblem {
                 | AlertDescription::InsufficientSecurity
                 | AlertDescription::HandshakeFailure => Self::TooOld,
                 AlertDescription::CertificateRequired => Self::ClientCertificate,
+                // A load balancer says so for a moment, while its hosts change.
+                AlertDescription::InternalError | AlertDescription::UserCanceled => Self::BrokenOff,
                 _ => Self::Refused,
             },
             _ => Self::Refused,
@@ -182,6 +184,7 @@ mod tests {
             (alert(AlertDescription::HandshakeFailure), "TLS 1.2 or 1.3", "HandshakeFailure"),
             (alert(AlertDescription::CertificateRequired), "which has none", "CertificateRequired"),
             (alert(AlertDescription::UnrecognisedName), "refused", "UnrecognisedName"),
+            (alert(AlertDescription::InternalError), "ended the connection", "InternalError"),
         ] {
             let described = describe_tls_failure(&io::Error::other(error)).expect("it is TLS");
             assert!(described.contains(expected), "{described}");

@@ -188,6 +188,8 @@ async fn files_in_a_bucket_give_the_same_tables_as_exports() {
     );
     let source = step(&finished, "fetch-devices").query_id.as_deref();
     assert_eq!(source, Some("s3://bucket/exports/devices-*"));
+    let reasons = finished.report.steps.iter().filter_map(|step| step.reason.as_deref());
+    assert_eq!(reasons.collect::<Vec<_>>(), [""; 0], "nothing is lacking");
 }
 
 #[tokio::test]

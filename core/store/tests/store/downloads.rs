@@ -28,6 +28,7 @@ fn a_download_and_its_note_are_there_for_the_next_run() -> Checked {
     file.write_all(b"file")?;
     downloads.read("devices")?.read_to_string(&mut text)?;
     assert_eq!(text, "half a half a file");
+    assert!(place.tenant.download_bytes()? >= 11, "the file and its note");
     Ok(())
 }
 

@@ -107,6 +107,8 @@ fn a_pointer_without_an_id_is_an_error_and_not_an_empty_store() -> Checked {
     place.publish(FIRST, "a")?;
     fs::write(place.path("CURRENT"), "../../elsewhere\n")?;
     assert!(matches!(place.tenant.current(), Err(StoreError::BrokenPointer { .. })));
+    fs::write(place.path("CURRENT"), b"\xFF\n")?;
+    assert!(matches!(place.tenant.current(), Err(StoreError::BrokenPointer { .. })));
     fs::write(place.path("CURRENT"), format!("{SECOND}\n"))?;
     assert!(matches!(place.tenant.current(), Err(StoreError::GenerationNotFound { .. })));
     Ok(())
