@@ -238,20 +238,28 @@ async fn run_steps(
         let ending = Ending::Failed(kind.into());
         report.finish(applier.reports, ending, engine.host);
         report.audit = events.read(table.ended(cancellation).await).await;
-        retain::retain(engine, &lock, files.downloads(), &BTreeSet::new(), offset);
+        retain::retain(engine, &lock, offset);
         return Ok(Finished { generation: None, report, ending });
     }
     if let Some(step) = applier.keeps_from_replacing() {
+        // The audit trail does not depend on the steps.
+        events.read(table.ended(cancellation).await).await;
         return Err(not_replaced(step));
     }
     let ending = if applier.all_complete() { Ending::Complete } else { Ending::Partial };
     progress.publishing();
     let context = PublishContext::new(engine, mark, clock);
     let used = std::mem::take(&mut applier.used);
-    let (generation, mut report) = publish(applier, context, report, ending, cancellation).await?;
+    let published = publish(applier, context, report, ending, cancellation).await;
+    if published.is_err() {
+        table.shutdown().await;
+    }
+    let (generation, mut report) = published?;
+    // At once: a run after one that is killed in what follows would publish them again, as complete as if they were new.
+    retain::remove_used(files.downloads(), &used);
     // After the publication, so that a failure does not affect the generation.
     report.audit = events.read(table.ended(cancellation).await).await;
-    retain::retain(engine, &lock, files.downloads(), &used, offset);
+    retain::retain(engine, &lock, offset);
     let lacks_events = report.audit.as_ref().is_some_and(|audit| !audit.is_complete());
     let ending = if ending == Ending::Complete && lacks_events { Ending::Partial } else { ending };
     report.exit_code = (engine.host.exit_code)(ending);

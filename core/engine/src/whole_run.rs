@@ -205,6 +205,10 @@ impl<S: Signals, W: Watcher, R: Rules> WholeRun<'_, S, W, R> {
     }
 
     async fn evaluate(&self, part: Part, stop: &Cancellation) -> Result<R::Report, Failure> {
+        if let Some(reason) = stop.reason() {
+            let error = anyhow::anyhow!("the rules were not evaluated, since the run was stopped");
+            return Err(Failure::new(FailureKind::Stopped(reason), error));
+        }
         interruptible(self.signals, stop, part.told(), self.rules.evaluate()).await
     }
 }

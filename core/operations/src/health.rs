@@ -132,7 +132,7 @@ impl PublishedGeneration {
         Self {
             id: manifest.id.to_string(),
             created_at: manifest.created_at.clone(),
-            age_seconds: now.0.saturating_sub(manifest.id.time_ms()) / 1000,
+            age_seconds: age_seconds(manifest, now),
             outcome: manifest.outcome,
             partial_types: partial.map(|table| table.name.clone()).collect(),
             entities: rows(TableKind::Entity),
@@ -140,6 +140,12 @@ impl PublishedGeneration {
             objects: objects.collect(),
         }
     }
+}
+
+/// Returns the time since the start of the run. After a clock that was ahead, the IDs are ahead, too.
+fn age_seconds(manifest: &Manifest, now: Moment) -> u64 {
+    let started = started(manifest).and_then(|start| u64::try_from(start.as_millisecond()).ok());
+    now.0.saturating_sub(started.unwrap_or(manifest.id.time_ms())) / 1000
 }
 
 /// The verdict on a run by its exit code.

@@ -26,6 +26,9 @@ use crate::watch::Watch;
 /// The longest sleep. The files are read again after it, and the clock may have been set during it.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
+/// The sleep before a run that is due already.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
+
 /// The wait for another run that holds the lock, and for a quota without a known time.
 const SHORT_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
@@ -249,7 +252,7 @@ impl<'a> Scheduler<'a> {
             let engine = Engine { settings: config, host: self.context.host };
             let plan = engine_run::checked_plan(engine, &RunOptions::default());
             let cost = plan.and_then(|plan| engine_run::cost(&plan, engine, None));
-            cost.ok().and_then(engine_run::Cost::deferred_until)
+            cost.ok().and_then(engine_run::Cost::not_before)
         });
         known.map_or_else(|| self.now() + SHORT_WAIT, core_engine::Moment::to_timestamp)
     }
@@ -310,7 +313,8 @@ impl<'a> Scheduler<'a> {
         }
         let now = self.now();
         let wait = self.fleet.wake_at(now).map(|due| due.duration_since(now));
-        let wait = wait.and_then(|wait| Duration::try_from(wait).ok());
+        // A time that has just come is no negative wait.
+        let wait = wait.map(|wait| Duration::try_from(wait).unwrap_or(SHORTEST_SLEEP));
         wait.map_or(longest, |wait| wait.min(longest))
     }
 }

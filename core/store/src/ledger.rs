@@ -17,6 +17,9 @@ use crate::transfer::Fingerprint;
 /// The file of the entries, which is locked during an append.
 pub(crate) const ENTRIES: &str = "entries.ndjson";
 const LOCK: &str = "lock";
+/// The event of the end of a run. Its fact `generation` names what the run has published.
+pub const RUN_ENDED: &str = "run_ended";
+
 /// The longest line.
 const MAX_LINE: usize = 64 * 1024;
 

@@ -6,9 +6,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::error::StoreError;
 use crate::events;
 use crate::generation::Generation;
+use crate::ledger::{LedgerEntry, RUN_ENDED};
 use crate::manifest::{MANIFEST_FILE, Manifest};
 use crate::names::GenerationId;
 use crate::not_fetched::MARK;
@@ -28,7 +31,7 @@ pub(crate) fn remove_all(
     let ids = tenant.generation_ids()?;
     // An unreadable manifest lists nothing, so no file of its generation counts as a leftover.
     let readable = ids.iter().filter_map(|id| tenant.uncleansed_generation(id).ok());
-    let is_only_one = ids.len() == 1;
+    let (is_only_one, newest) = (ids.len() == 1, ids.iter().max());
     let current = tenant.current_id()?;
     if current.is_none() && ids.len() > 1 {
         tracing::warn!(
@@ -37,7 +40,10 @@ pub(crate) fn remove_all(
         );
     }
     for generation in readable {
-        if is_unpublished(&generation, current.as_ref(), is_only_one) {
+        let is_candidate = newest == Some(generation.id())
+            && is_unpublished(&generation, current.as_ref(), is_only_one);
+        // An operator who writes the ID of an older one into CURRENT keeps the newer ones.
+        if is_candidate && !was_published(tenant, generation.id())? {
             tracing::warn!(generation = %generation.id(), "a generation that was never published");
             tell(generation.id())?;
             lock.remove_generation(generation.id())?;
@@ -59,6 +65,15 @@ fn is_unpublished(
 ) -> bool {
     let is_successor = generation.manifest().previous.as_ref() == current;
     is_successor && (current.is_some() || is_only_one)
+}
+
+/// Returns true if a run has published a generation and has ended.
+fn was_published(tenant: &TenantStore, id: &GenerationId) -> Result<bool, StoreError> {
+    let is_of_run = |entry: &LedgerEntry| {
+        let generation = entry.record.facts.get("generation").and_then(Value::as_str);
+        entry.record.event == RUN_ENDED && generation == Some(id.as_str())
+    };
+    Ok(tenant.ledger().entries()?.iter().any(is_of_run))
 }
 
 /// Removes the files of a generation's folder that its manifest does not list.

@@ -32,8 +32,8 @@ pub use error::{PublishingFailure, StoreError};
 pub use events::{EventAppender, EventDeclaration, EventFile, EventLog};
 pub use generation::{Batches, Generation};
 pub use ledger::{
-    Ledger, LedgerContent, LedgerEntry, LedgerFinding, LedgerHead, LedgerRecord, Trimmed,
-    Verification,
+    Ledger, LedgerContent, LedgerEntry, LedgerFinding, LedgerHead, LedgerRecord, RUN_ENDED,
+    Trimmed, Verification,
 };
 pub use location::{Location, WorkingCopy};
 pub use manifest::{

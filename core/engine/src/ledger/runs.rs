@@ -1,13 +1,12 @@
 //! Reads runs from the entries of the ledger.
 
-use core_store::LedgerEntry;
+use core_store::{LedgerEntry, RUN_ENDED};
 use serde::Serialize;
 use serde_json::Value;
 
-/// The entries of the ledger about runs: [`Event::RunStarted`](super::Event::RunStarted) and
+/// The event of the start of a run: [`Event::RunStarted`](super::Event::RunStarted). Its end is
 /// [`Event::RunEnded`](super::Event::RunEnded).
 const RUN_STARTED: &str = "run_started";
-const RUN_ENDED: &str = "run_ended";
 
 /// A run in the ledger.
 #[derive(Debug, Clone, Serialize)]

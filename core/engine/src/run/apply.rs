@@ -270,14 +270,12 @@ impl Applier {
         if outcome != Outcome::Complete {
             return Ok(outcome);
         }
-        // Erased people were removed on purpose; one row may have been an object of each type.
-        let suppressed = report.rows.suppressed;
+        // Erased people are not among the removals: they are in no row of the previous generation any more.
         let removals = self.removals(step)?;
         let mut refused = removals.clone();
         refused.retain(|(type_name, before, removed)| {
             let is_accepted = self.accept_shrink.iter().any(|accepted| accepted == type_name);
-            let removed = removed.saturating_sub(suppressed);
-            ShrinkGuard::default().rejects(*before, removed) && !is_accepted
+            ShrinkGuard::default().rejects(*before, *removed) && !is_accepted
         });
         if refused.is_empty() {
             report.note_removals(&removals);

@@ -23,6 +23,7 @@ use crate::cancellation::Cancellation;
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::host::Host;
+use crate::privacy;
 use crate::progress::Progress;
 use crate::settings::AuditTable;
 
@@ -117,11 +118,15 @@ pub async fn fetch_table(
     let quota = Quota::open(lock, engine.settings.daily_exports, engine.host)?;
     let clock_offset = clock_offset(Some(&client), engine.host).await?;
     let clock = quota.set_clock(clock_offset)?;
-    let resumable = ResumableExports::of(lock.tenant().download_notes()?, clock);
+    let is_encrypted = privacy::of_run(engine, lock.tenant())?.protection.is_some();
+    let resumable = if is_encrypted {
+        ResumableExports::none()
+    } else {
+        ResumableExports::of(lock.tenant().download_notes()?, clock)
+    };
     let order = order(table);
     let estimate = u32::from(!resumable.is_paid(NAME, &order));
     quota.check_run(ExportEstimate { wholes: estimate, parts: 0 })?;
-    let is_encrypted = engine.settings.privacy.policy.changes_anything();
     let files = Files::new(lock.downloads()?, is_encrypted, engine.host);
     let reservation = quota.reserve_up_to(estimate);
     let fetcher =

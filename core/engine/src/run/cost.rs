@@ -17,6 +17,8 @@ use crate::moment::Moment;
 pub struct Cost {
     estimate: ExportEstimate,
     left: Left,
+    /// The time from which it can be started; None if that is now.
+    not_before: Option<Moment>,
 }
 
 /// Returns the present cost of a run of this plan. The clock may be corrected by Nexthink's.
@@ -26,7 +28,9 @@ pub fn cost(plan: &Plan, engine: Engine<'_>, offset: Option<ClockOffset>) -> Res
     let parts_before = RunState::before(tenant.current()?.as_ref()).parts;
     let resumable = ResumableExports::of(tenant.download_notes()?, clock);
     let estimate = exports::sum(&exports::estimates(plan, engine, &resumable, &parts_before));
-    Ok(Cost { estimate, left: quota::left(&tenant, engine.settings.daily_exports, clock)? })
+    let limit = engine.settings.daily_exports;
+    let left = quota::left(&tenant, limit, clock)?;
+    Ok(Cost { estimate, left, not_before: quota::earliest(&tenant, limit, estimate, clock)? })
 }
 
 impl Cost {
@@ -36,9 +40,10 @@ impl Cost {
         needed == 0 || (needed <= left.exports && left.deferred_until.is_none())
     }
 
-    /// Returns the time before which Nexthink accepts no further export, if it has named one.
-    pub fn deferred_until(self) -> Option<Moment> {
-        self.left.deferred_until
+    /// Returns the time from which a run can start, if that is not now: the quota has enough exports then, and the wait
+    /// that Nexthink has asked for is over.
+    pub fn not_before(self) -> Option<Moment> {
+        self.not_before
     }
 
     /// For programs.
@@ -79,7 +84,7 @@ mod tests {
 
     fn cost(wholes: u32, parts: u32, exports: u32, deferred: Option<u64>) -> Cost {
         let left = Left { exports, of: 100, deferred_until: deferred.map(Moment) };
-        Cost { estimate: ExportEstimate { wholes, parts }, left }
+        Cost { estimate: ExportEstimate { wholes, parts }, left, not_before: None }
     }
 
     #[test]
@@ -92,8 +97,6 @@ mod tests {
         ] {
             assert_eq!(cost.is_affordable(), is_affordable, "{cost}");
         }
-        assert_eq!(cost(4, 0, 4, Some(7)).deferred_until(), Some(Moment(7)));
-        assert_eq!(cost(4, 0, 4, None).deferred_until(), None);
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Reads the audit trail in a run: after everything else, or alone.
 
-use std::collections::BTreeSet;
-
 use core_model::plan::Plan;
 use core_nexthink::ClockOffset;
 use core_store::RunLock;
@@ -70,7 +68,7 @@ pub(super) async fn run_alone(
             Collection { engine, audit, lock: &lock, again: None, login_ahead_ms, cancellation };
         let read = reading.read(fetched).await;
         let offset = login_ahead_ms.map(ClockOffset::from_ahead_ms);
-        retain::retain(engine, &lock, &lock.downloads()?, &BTreeSet::new(), offset);
+        retain::retain(engine, &lock, offset);
         let mut report = RunReport::new(engine, engine.host.new_id(started)?, started);
         let ending = read.ending();
         report.audit = Some(read);

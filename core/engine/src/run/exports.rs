@@ -337,7 +337,12 @@ impl Fetcher {
             .client()
             .run_export(order, record, &mut journal, &mut file, |event| observer(&event))
             .await;
-        if let Err(NexthinkError::Deferred { endpoint: Endpoint::StartExport, wait }) = &finished {
+        // The limit of a day is told by any call about exports: NQL API 1.2.0 documents it for the status alone.
+        if let Err(NexthinkError::Deferred {
+            endpoint: Endpoint::StartExport | Endpoint::ExportStatus,
+            wait,
+        }) = &finished
+        {
             self.quota.defer(*wait);
         }
         finished

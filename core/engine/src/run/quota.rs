@@ -81,6 +81,17 @@ pub fn left(tenant: &TenantStore, limit: u32, clock: QuotaClock) -> Result<Left,
     })
 }
 
+/// Returns the time from which a run can start, without the tenant's lock; None if that is now.
+pub(super) fn earliest(
+    tenant: &TenantStore,
+    limit: u32,
+    estimate: ExportEstimate,
+    clock: QuotaClock,
+) -> Result<Option<Moment>, Failure> {
+    let earliest = read(tenant)?.earliest(limit, estimate.needed(limit), clock.now().0);
+    Ok(earliest.map(Moment))
+}
+
 /// Exports that are reserved for a step. Dropping it frees those that were not started.
 #[derive(Debug)]
 pub(super) struct QuotaReservation {
@@ -101,6 +112,12 @@ impl ExportEstimate {
     /// Returns the number of all exports.
     pub fn all(self) -> u32 {
         self.wholes.saturating_add(self.parts)
+    }
+
+    /// Returns the number of exports without which a run does not start. The number of parts is a guess: if even a whole
+    /// day's quota is not enough, the run starts without them.
+    fn needed(self, limit: u32) -> u32 {
+        if self.all() > limit { self.wholes } else { self.all() }
     }
 }
 
@@ -150,8 +167,6 @@ impl Quota {
 
     /// Checks that the rest of the quota is enough for a run.
     ///
-    /// The number of parts is a guess: if even a whole day's quota is not enough, the run continues without them.
-    ///
     /// # Errors
     /// The run is deferred: Nexthink asked to wait, or too few exports are left. A run whose queries exceed the daily
     /// quota is a failure of the configuration.
@@ -170,7 +185,7 @@ impl Quota {
                  steps at once"
             )));
         }
-        let needed = if estimate.all() > limit { estimate.wholes } else { estimate.all() };
+        let needed = estimate.needed(limit);
         if needed <= left {
             return Ok(());
         }

@@ -5,16 +5,17 @@ use std::collections::BTreeSet;
 use arrow_array::cast::AsArray as _;
 use core_engine::privacy::policy;
 use core_engine::run::report::{RunReport, StepOutcome};
-use core_engine::run::{RunOptions, RunState};
+use core_engine::run::{self, RunOptions, RunState};
 use core_engine::{Ending, FailureKind};
 use core_privacy::profile::Profile;
-use core_simulator::{SavedQuery, TenantSpec};
+use core_simulator::{Answer, Fault, FaultAction, FaultPoint, SavedQuery, TenantSpec};
 use core_store::TableKind;
 
-use super::erasures::make_keys;
+use super::erasures::{erase, make_keys};
 use super::support::{NOON, Tenant, rows};
 
 const DEVICES: &str = "nexthink_device";
+const USERS: &str = "nexthink_user";
 const PACKAGES: &str = "nexthink_package";
 const INSTALLED: &str = "nexthink_device_installed_package";
 
@@ -254,6 +255,50 @@ async fn a_throttled_tenant_is_asked_for_no_export_until_the_wait_is_over() {
     let Err(deferred) = tenant.run().await else { panic!("Nexthink has asked to wait") };
     assert_eq!(deferred.kind, FailureKind::Deferred);
     assert_eq!(started(&tenant), before, "no export was requested");
+}
+
+#[tokio::test]
+async fn a_throttled_status_is_a_wait_for_the_next_run_too() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let plan = run::plan(tenant.engine(), &[]).expect("the steps make a plan");
+    let not_before = || {
+        let cost = run::cost(&plan, tenant.engine(), None).expect("the store can be read");
+        cost.not_before()
+    };
+    assert!(not_before().is_none());
+    // The exports are paid for.
+    let answer = Answer::from_status(429).with_header("Retry-After", "50460");
+    let fault = Fault::new(FaultPoint::Status, FaultAction::Answer(answer));
+    tenant.simulator.update(|behaviour| behaviour.faults = vec![fault]);
+    let finished = tenant.run().await.expect("nothing is fetched");
+    assert_eq!(finished.ending, Ending::Failed(FailureKind::Deferred));
+    assert!(finished.report.not_before.is_some());
+    assert!(not_before().is_some());
+}
+
+#[tokio::test]
+async fn rows_of_erased_people_that_are_exported_still_excuse_no_shrink() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    make_keys(&tenant);
+    let with_users = |users| {
+        tenant.simulator.update(|behaviour| {
+            behaviour.tenant = TenantSpec { users, ..behaviour.tenant.clone() };
+        });
+    };
+    with_users(200);
+    tenant.run().await.expect("it runs");
+    // Among them are administrators of several machines, whose names are alike.
+    for _ in 0..30 {
+        erase(&tenant);
+    }
+    tenant.run().await.expect("it runs");
+    assert_eq!(published_rows(&tenant, USERS), 170);
+    with_users(160);
+    let finished = tenant.run().await.expect("it runs");
+    assert_eq!(outcome(&finished.report, "fetch-users"), Some(StepOutcome::Partial));
+    let reason = finished.report.shortfalls().join("\n");
+    assert!(reason.contains("--accept-shrink nexthink_user"), "{reason}");
+    assert_eq!(published_rows(&tenant, USERS), 170);
 }
 
 #[tokio::test]

@@ -88,3 +88,20 @@ fn runs_are_those_of_the_ledger_and_one_without_an_end_was_killed() {
     assert_eq!(health.failed_runs, 3);
     assert_eq!(health.last_run.and_then(|run| run.exit_code), Some(3));
 }
+
+#[test]
+fn the_age_of_a_generation_counts_from_the_earlier_of_its_start_and_its_publication() {
+    // IDs go on after the newest one: after a clock that was ahead, they are ahead for long.
+    for (id, expected) in
+        [("01JN7Z1M80000000000000000A", 70_662), ("01KN7Z1M80000000000000000A", 68_399)]
+    {
+        let manifest = serde_json::json!({
+            "format_version": 1, "id": id, "previous": null, "tenant": "acme", "region": "eu",
+            "created_at": "2025-03-01T05:00:00Z", "outcome": "complete", "tables": [], "attachments": [],
+        });
+        let manifest: Manifest = serde_json::from_value(manifest).expect("it is a manifest");
+        let now: Timestamp = "2025-03-02T00:00:00Z".parse().expect("a time");
+        let now = Moment(u64::try_from(now.as_millisecond()).expect("it is after 1970"));
+        assert_eq!(PublishedGeneration::new(&manifest, now).age_seconds, expected, "{id}");
+    }
+}

@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use core_store::StoreError;
+use core_store::{LedgerRecord, RUN_ENDED, StoreError};
+use serde_json::json;
 
-use crate::support::{Checked, FIRST, Place, SECOND, THIRD};
+use crate::support::{Checked, FIRST, Place, SECOND, THIRD, record};
 
 fn ids(place: &Place) -> Result<Vec<String>, StoreError> {
     Ok(place.tenant.history()?.into_iter().map(|entry| entry.id.to_string()).collect())
@@ -79,6 +80,24 @@ fn n9_an_unpublished_generation_is_reported_before_it_is_removed() -> Checked {
         Ok(())
     })?;
     assert_eq!((told, ids(&place)?), (vec![SECOND.to_owned()], vec![FIRST.to_owned()]));
+    Ok(())
+}
+
+#[test]
+fn the_generations_after_an_older_one_that_an_operator_goes_back_to_stay() -> Checked {
+    let place = Place::new()?;
+    for (id, content) in [(FIRST, "a"), (SECOND, "b"), (THIRD, "c")] {
+        place.publish(id, content)?;
+        let facts = json!({ "generation": id });
+        let facts = facts.as_object().cloned().unwrap_or_default();
+        let record = LedgerRecord { facts, ..record(RUN_ENDED) };
+        place.tenant.ledger().append(&record)?;
+    }
+    for older in [FIRST, SECOND] {
+        fs::write(place.path("CURRENT"), format!("{older}\n"))?;
+        place.lock()?;
+        assert_eq!(ids(&place)?, [THIRD, SECOND, FIRST], "back to {older}");
+    }
     Ok(())
 }
 
