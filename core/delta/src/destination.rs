@@ -166,16 +166,20 @@ impl Writing {
         Ok(written)
     }
 
-    /// Refuses to replace a newer generation by an older one, as a restored copy of a store would.
+    /// Refuses to replace a newer generation by an older one, or by one that has not been through an erasure that the folder
+    /// has been through, as a restored copy of a store would.
     fn check_age(&self, root: &Root) -> Result<(), DeltaError> {
-        let ours = self.scope.generation.id().as_str();
-        let found = root.state.as_ref().and_then(|state| state.generation.clone());
-        match found {
-            Some(found) if found.as_str() > ours && !self.request.accept_destination => {
-                let folder = root.folder().to_owned();
-                Err(DeltaError::NewerGeneration { folder, found, ours: ours.to_owned() })
-            }
-            _ => Ok(()),
+        let Some(state) = root.state.as_ref().filter(|_| !self.request.accept_destination) else {
+            return Ok(());
+        };
+        let generation = &self.scope.generation;
+        let (folder, ours) = (root.folder().to_owned(), generation.id().to_string());
+        if let Some(found) = state.generation.clone().filter(|found| *found > ours) {
+            return Err(DeltaError::NewerGeneration { folder, found, ours });
+        }
+        match state.erasures.difference(&generation.manifest().erasures).next().cloned() {
+            Some(erasure) => Err(DeltaError::BeforeErasure { folder, erasure, ours }),
+            None => Ok(()),
         }
     }
 

@@ -57,6 +57,19 @@ pub enum DeltaError {
         /// Ours.
         ours: String,
     },
+    /// The folder has been through an erasure that the generation has not been through.
+    #[error(
+        "{folder} has been through erasure {erasure}, and generation {ours} has not: this store may be from before it, and \
+         would bring the erased back; if the erasure was lifted, deliver once with `--accept-destination`"
+    )]
+    BeforeErasure {
+        /// The folder.
+        folder: PathBuf,
+        /// The erasure, by its id.
+        erasure: String,
+        /// Our generation.
+        ours: String,
+    },
     /// A version of a table is not ours.
     #[error(
         "version {version} of {table} was written by another program: a delivery would undo what it did; remove the \
@@ -119,7 +132,8 @@ impl From<DeltaError> for DeliveryError {
             DeltaError::ForeignFolder { .. }
             | DeltaError::ForeignTenant { .. }
             | DeltaError::NewerFormat { .. }
-            | DeltaError::NewerGeneration { .. } => Self::Configuration(error.into()),
+            | DeltaError::NewerGeneration { .. }
+            | DeltaError::BeforeErasure { .. } => Self::Configuration(error.into()),
             error => Self::Failed(error.into()),
         }
     }

@@ -255,6 +255,7 @@ fn what_others_wrote_is_refused_and_stays() -> Checked {
         ("acme-eu", "other-us", "of tenant other-us, and this is tenant acme-eu"),
         ("\"format\": 1", "\"format\": 9", "newer version"),
         (DAYS[1], "7ZZZZZZZZZZZZZZZZZZZZZZZZZ", "is newer than"),
+        ("\"erasures\": []", "\"erasures\": [\"e-9\"]", "has been through erasure e-9"),
         ("{", "", "is damaged"),
     ] {
         fs::write(&state, ours.replacen(from, to, 1))?;

@@ -1,4 +1,4 @@
-//! The generations that are open for look-ups: one for each role, until a newer one is published.
+//! The generations that are open for look-ups: one for each role, until a newer one is published or someone is erased.
 //!
 //! Look-ups run in this process, unlike queries: their plans are ours, so that they have a bound.
 
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex as BlockingMutex, PoisonError};
 use core_query::graph::SearchIndex;
 use core_query::questions::Question;
 use core_query::{QueryError, QuerySession};
-use core_store::Generation;
+use core_store::{Generation, Manifest};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::Explorer;
@@ -21,8 +21,8 @@ const MAX_OPEN: usize = 3;
 
 /// An open generation.
 pub(crate) struct OpenGeneration {
-    tenant: String,
-    id: String,
+    /// An erasure changes the manifest of a generation, and with it what is to be seen.
+    manifest: Manifest,
     role: Role,
     pub(crate) session: QuerySession,
     index: OnceCell<SearchIndex>,
@@ -52,7 +52,7 @@ impl OpenGeneration {
     }
 
     pub(crate) fn id(&self) -> &str {
-        &self.id
+        self.manifest.id.as_str()
     }
 }
 
@@ -67,20 +67,24 @@ impl Explorer {
         generation: &Generation,
         role: Role,
     ) -> Result<Arc<OpenGeneration>, ApiError> {
-        let (tenant, id) = (generation.manifest().tenant.clone(), generation.id().to_string());
+        let manifest = generation.manifest();
         // Held while one is opened, so that it is opened once.
         let mut open = self.sessions.0.lock().await;
-        let place = open
-            .iter()
-            .position(|known| known.tenant == tenant && known.id == id && known.role == role);
+        let place = open.iter().position(|known| known.manifest == *manifest && known.role == role);
         if let Some(place) = place {
             let found = open.remove(place);
             open.push(Arc::clone(&found));
             return Ok(found);
         }
+        // What was read before an erasure.
+        let is_same = |known: &OpenGeneration| {
+            (&known.manifest.tenant, &known.manifest.id) == (&manifest.tenant, &manifest.id)
+        };
+        open.retain(|known| !is_same(known) || known.manifest == *manifest);
         let session = self.host.open_session(generation, role).await?;
         let (index, unavailable) = (OnceCell::new(), BlockingMutex::default());
-        let opened = Arc::new(OpenGeneration { tenant, id, role, session, index, unavailable });
+        let manifest = manifest.clone();
+        let opened = Arc::new(OpenGeneration { manifest, role, session, index, unavailable });
         if open.len() >= MAX_OPEN {
             open.remove(0);
         }

@@ -125,20 +125,25 @@ impl Postgres {
         Ok(MirrorReport { place: self.settings.place(), ..report })
     }
 
-    /// Refuses to replace a newer generation by an older one, as a restored copy of a store would.
+    /// Refuses to replace a newer generation by an older one, or by one that has not been through an erasure that the
+    /// schema has been through, as a restored copy of a store would.
     fn check_age(
         &self,
         catalog: &Catalog,
         scope: &MirrorScope,
         request: &DeliveryRequest,
     ) -> Result<(), PostgresError> {
-        let ours = scope.generation.id().as_str();
-        match &catalog.generation {
-            Some(found) if found.as_str() > ours && !request.accept_destination => {
-                let (schema, found) = (self.settings.schema.clone(), found.clone());
-                Err(PostgresError::NewerGeneration { schema, found, ours: ours.to_owned() })
-            }
-            _ => Ok(()),
+        if request.accept_destination {
+            return Ok(());
+        }
+        let (schema, ours) =
+            (self.settings.schema.clone(), scope.generation.id().as_str().to_owned());
+        if let Some(found) = catalog.generation.clone().filter(|found| *found > ours) {
+            return Err(PostgresError::NewerGeneration { schema, found, ours });
+        }
+        match catalog.erasures.difference(&scope.generation.manifest().erasures).next().cloned() {
+            Some(erasure) => Err(PostgresError::BeforeErasure { schema, erasure, ours }),
+            None => Ok(()),
         }
     }
 }

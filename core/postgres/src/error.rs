@@ -89,6 +89,19 @@ pub enum PostgresError {
         /// Ours.
         ours: String,
     },
+    /// The schema has been through an erasure that the generation has not been through.
+    #[error(
+        "schema {schema} has been through erasure {erasure}, and generation {ours} has not: this store may be from before \
+         it, and would bring the erased back; if the erasure was lifted, deliver once with `--accept-destination`"
+    )]
+    BeforeErasure {
+        /// The schema.
+        schema: String,
+        /// The erasure, by its id.
+        erasure: String,
+        /// Our generation.
+        ours: String,
+    },
     /// Another delivery to the schema is under way.
     #[error("another delivery to schema {schema} is under way: try again when it is over")]
     Busy {
@@ -145,7 +158,8 @@ impl PostgresError {
             | Self::ForeignSchema { .. }
             | Self::ForeignTenant { .. }
             | Self::NewerFormat { .. }
-            | Self::NewerGeneration { .. } => ServerErrorKind::Configuration,
+            | Self::NewerGeneration { .. }
+            | Self::BeforeErasure { .. } => ServerErrorKind::Configuration,
             Self::Login { .. } => ServerErrorKind::Credentials,
             Self::Unreachable { .. } | Self::TlsFailed { .. } | Self::Busy { .. } => {
                 ServerErrorKind::Unreachable

@@ -94,9 +94,10 @@ impl IdentifierCache {
         let items = other_items(self.identifier_kind, cell);
         let pseudonyms = self.pseudonyms(cell, &items);
         // In a store of pseudonyms a person may be known only by a pseudonym.
-        let mut values = items.iter().chain(&pseudonyms).map(String::as_str).chain([cell]);
-        let suppressed_unless =
-            values.find_map(|value| suppressions.find(self.identifier_kind, value));
+        let values = items.iter().chain(&pseudonyms).map(String::as_str).chain([cell]);
+        // With values of several erased people, the cell is kept only if all of them have other owners now.
+        let found = values.filter_map(|value| suppressions.find(self.identifier_kind, value));
+        let suppressed_unless = found.reduce(IdentifierKinds::common);
         let (number, start) = (self.found.len(), self.text.len());
         let ends = [cell, &pseudonyms.join(LIST_SEPARATOR)].map(|text| {
             self.text.push_str(text);

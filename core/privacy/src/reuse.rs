@@ -38,7 +38,7 @@ impl IdentifierKinds {
         Self(self.0 | 1 << identifier_kind as u16)
     }
 
-    /// Returns the union of both sets.
+    /// Returns the kinds that are in both sets.
     #[must_use]
     pub fn common(self, other: Self) -> Self {
         Self(self.0 & other.0)

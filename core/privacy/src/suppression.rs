@@ -165,9 +165,10 @@ impl SuppressionList {
         for (identifier_kind, canonical) in identifiers {
             let keyed = Keyed::new(&keys.subkey(Purpose::Suppression(identifier_kind), tenant));
             let token = HEXLOWER.encode(&keyed.token(canonical.as_bytes()));
-            // An entry that expires is renewed.
+            // An entry that expires is renewed. One of another erasure may be lifted with that.
             let is_known = |entry: &Suppression| {
-                entry.identifier_kind.0 == identifier_kind
+                entry.erasure == erasure.id
+                    && entry.identifier_kind.0 == identifier_kind
                     && entry.token == token
                     && entry.owner_has.is_empty()
             };

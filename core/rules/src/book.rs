@@ -9,13 +9,13 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::evaluate::{Outcome, RuleReport, When};
 pub use self::state::{BookError, FILE};
-use crate::finding::{Acknowledgement, Finding, Happening, State, Told};
+use crate::finding::{Acknowledgement, ERASED, Finding, Happening, State, Told};
 use crate::fingerprint::FindingId;
 use crate::lifecycle::{Phase, Reason};
 use crate::outbox::{Outbox, Transition};
@@ -274,27 +274,29 @@ impl Book {
         self.rules.retain(|id, record| is_kept(id, record));
     }
 
-    /// Removes the findings that a predicate selects, with their texts and waiting messages. Returns their number.
-    pub fn erase(
-        &mut self,
-        is_theirs: &dyn Fn(&Finding) -> bool,
-        erasures: BTreeSet<String>,
-    ) -> usize {
-        let before = self.findings.len();
-        let outbox = &mut self.outbox;
+    /// Removes the findings, waiting messages and silences with a text that a predicate selects, and the names of those who
+    /// changed others. Returns the number of findings.
+    pub fn erase(&mut self, is_named: &dyn Fn(&str) -> bool, erasures: BTreeSet<String>) -> usize {
+        let mut gone = HashSet::new();
         self.findings.retain(|id, finding| {
-            let stays = !is_theirs(finding);
+            let stays = !finding.texts().iter().any(|text| is_named(text));
             if !stays {
-                outbox.erase(*id);
+                gone.insert(*id);
             }
             stays
         });
-        let is_left = |silence: &Silence| {
-            silence.matcher.finding.is_none_or(|id| self.findings.contains_key(&id))
-        };
-        self.silences.retain(is_left);
+        self.outbox.erase(&gone, is_named);
+        self.findings.values_mut().for_each(|finding| finding.forget_who(is_named));
+        self.silences.retain(|silence| {
+            let is_left = |id| self.findings.contains_key(&id);
+            let names = silence.matcher.entity.iter().chain([&silence.why]);
+            silence.matcher.finding.is_none_or(is_left) && !names.into_iter().any(|it| is_named(it))
+        });
+        for silence in self.silences.iter_mut().filter(|silence| is_named(&silence.by)) {
+            ERASED.clone_into(&mut silence.by);
+        }
         self.erasures = erasures;
-        before - self.findings.len()
+        gone.len()
     }
 
     fn record(&mut self, rule: &Rule, when: &When<'_>) -> &mut RuleRecord {

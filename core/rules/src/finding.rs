@@ -1,9 +1,13 @@
 //! A finding as it is stored, with its history.
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::lifecycle::{Life, Phase, Reason};
 use crate::observation::Observation;
+
+/// The name of one who changed something, and was erased since.
+pub(crate) const ERASED: &str = "erased";
 
 /// The entries of a finding's history; older ones go, but the first stays.
 const MAX_HISTORY: usize = 40;
@@ -51,6 +55,16 @@ pub struct Finding {
     /// Its history, the oldest change first.
     #[serde(deserialize_with = "without_spare_room")]
     pub history: Vec<HistoryEntry>,
+}
+
+/// Adds all texts of a value to a list.
+fn add_texts(value: Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.into_iter().for_each(|item| add_texts(item, texts)),
+        Value::Object(members) => members.into_iter().for_each(|(_, item)| add_texts(item, texts)),
+        _ => {}
+    }
 }
 
 /// Reads a list into as much memory as it needs: a list that grows has room for three entries more.
@@ -212,6 +226,24 @@ impl Finding {
         self.life.resolve(reason);
         self.note(at, Happening::Resolved, by);
         self.resolved = Some(at);
+    }
+
+    /// Returns every text that may name someone whom it is about.
+    pub fn texts(&self) -> Vec<String> {
+        let note = self.acknowledged.as_ref().and_then(|acknowledged| acknowledged.note.as_ref());
+        let fixed = [Some(&self.text), self.entity.as_ref(), self.group.as_ref(), note];
+        let mut texts: Vec<String> = fixed.into_iter().flatten().cloned().collect();
+        add_texts(serde_json::from_str(&self.values).unwrap_or_default(), &mut texts);
+        texts
+    }
+
+    /// Removes the names of those who changed it that a predicate selects.
+    pub(crate) fn forget_who(&mut self, is_named: &dyn Fn(&str) -> bool) {
+        let acknowledged = self.acknowledged.iter_mut().map(|acknowledged| &mut acknowledged.by);
+        let changed = self.history.iter_mut().map(|entry| &mut entry.by);
+        for by in acknowledged.chain(changed).filter(|by| is_named(by)) {
+            ERASED.clone_into(by);
+        }
     }
 
     /// Adds to its history.

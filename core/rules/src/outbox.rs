@@ -148,6 +148,26 @@ pub struct Item {
     pub opened: u64,
 }
 
+impl Message {
+    /// Removes items, and counts the others.
+    fn remove_items(&mut self, is_gone: &dyn Fn(&Item) -> bool) {
+        let (total, opened, severities) = (&mut self.total, &mut self.opened, &mut self.severities);
+        self.items.retain(|item| {
+            let stays = !is_gone(item);
+            if !stays {
+                *total = total.saturating_sub(1);
+            }
+            if !stays && item.transition.is_open() {
+                *opened = opened.saturating_sub(1);
+                let of_severity = severities.entry(item.severity).or_default();
+                *of_severity = of_severity.saturating_sub(1);
+            }
+            stays
+        });
+        self.severities.retain(|_, findings| *findings > 0);
+    }
+}
+
 /// The result of sending a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attempt {
@@ -213,13 +233,17 @@ impl Outbox {
         self.rows.values().flatten().map(|row| row.finding).collect()
     }
 
-    /// Removes everything about a finding.
-    pub(crate) fn erase(&mut self, finding: FindingId) {
-        self.rows.values_mut().for_each(|rows| rows.retain(|row| row.finding != finding));
+    /// Removes everything about some findings, and the items whose texts a predicate selects: a message has the text of
+    /// its time, also after its finding has another one or is forgotten.
+    pub(crate) fn erase(&mut self, findings: &HashSet<FindingId>, is_named: &dyn Fn(&str) -> bool) {
+        self.rows.values_mut().for_each(|rows| rows.retain(|row| !findings.contains(&row.finding)));
+        let is_gone = |item: &Item| {
+            findings.contains(&item.finding)
+                || is_named(&item.text)
+                || item.entity.as_deref().is_some_and(is_named)
+        };
         for message in self.messages.iter_mut().chain(&mut self.dead) {
-            let before = message.items.len();
-            message.items.retain(|item| item.finding != finding);
-            message.total = message.total.saturating_sub(before - message.items.len());
+            message.remove_items(&is_gone);
         }
         let says_something = |message: &Message| message.total > 0 || message.overview.is_some();
         self.messages.retain(says_something);

@@ -41,18 +41,13 @@ pub(super) fn cleanse(
     let _lock = lock_findings(host, tenant)?;
     let Some(mut book) = Book::read_uncleansed(tenant).map_err(failure)? else { return Ok(0) };
     let cache = std::cell::RefCell::new(MentionCache::default());
-    let is_named = |finding: &Finding| {
-        let mut is_named = false;
-        each_text(finding, &mut |text| {
-            is_named = is_named
-                || suppressions.are_named_in(Position::Text, text, &mut cache.borrow_mut())
-                || uid(text).is_some_and(|uid| {
-                    KEY_IDENTIFIER_KINDS
-                        .iter()
-                        .any(|identifier_kind| suppressions.has(*identifier_kind, uid))
-                });
-        });
-        is_named
+    let is_named = |text: &str| {
+        suppressions.are_named_in(Position::Text, text, &mut cache.borrow_mut())
+            || uid(text).is_some_and(|uid| {
+                KEY_IDENTIFIER_KINDS
+                    .iter()
+                    .any(|identifier_kind| suppressions.has(*identifier_kind, uid))
+            })
     };
     let gone = book.erase(&is_named, tenant.erasures()?);
     lock.set_state(FILE, &book.to_bytes())?;
@@ -69,13 +64,13 @@ pub(super) fn of_subject(tenant: &TenantStore, subject: &Subject) -> Result<Vec<
     let Some(book) = Book::read(tenant).map_err(failure)? else { return Ok(Vec::new()) };
     let is_theirs = |finding: &&Finding| {
         let mut is_theirs = false;
-        each_text(finding, &mut |text| {
+        for text in &finding.texts() {
             is_theirs |= subject.keys.contains(text);
             each_mention(Position::Text, text, &mut |identifier_kind, mention| {
                 let form = canonical(identifier_kind, mention);
                 is_theirs |= form.is_some_and(|form| subject.identifiers.contains(&form));
             });
-        });
+        }
         is_theirs
     };
     let found = book.findings().values().filter(is_theirs);
@@ -91,25 +86,6 @@ pub(super) fn of_subject(tenant: &TenantStore, subject: &Subject) -> Result<Vec<
         })
     };
     Ok(found.map(object).collect())
-}
-
-/// Passes every text of a finding to `take`.
-fn each_text(finding: &Finding, take: &mut dyn FnMut(&str)) {
-    take(&finding.text);
-    finding.entity.iter().for_each(|entity| take(entity));
-    finding.group.iter().for_each(|group| take(group));
-    finding.acknowledged.iter().filter_map(|ack| ack.note.as_ref()).for_each(|note| take(note));
-    let values: Value = serde_json::from_str(&finding.values).unwrap_or(Value::Null);
-    each_value(&values, take);
-}
-
-fn each_value(value: &Value, take: &mut dyn FnMut(&str)) {
-    match value {
-        Value::String(text) => take(text),
-        Value::Array(items) => items.iter().for_each(|item| each_value(item, take)),
-        Value::Object(members) => members.values().for_each(|member| each_value(member, take)),
-        _ => {}
-    }
 }
 
 /// The uid in the key of an entity.

@@ -1,5 +1,6 @@
 //! A server without a network, over a small store.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,8 +19,8 @@ use core_explorer::{
 use core_query::questions::Questions;
 use core_query::{ColumnView, QuerySession, QuerySettings, Withholding};
 use core_store::{
-    Draft, Generation, Location, Outcome, Staging, Store, Table, TableDeclaration, TableKind,
-    TenantStore,
+    Cleansing, Draft, Generation, Location, Outcome, Staging, Store, Table, TableDeclaration,
+    TableKind, TenantStore,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -269,6 +270,18 @@ impl Served {
     pub(crate) fn publish_next(&self) {
         let devices = ["device-1 <b>", "device-2", "device-3"];
         publish(&self.host.tenant(), NEXT, "2026-03-02T08:00:00Z", &devices);
+    }
+
+    /// Erases the last device, as a command does while the page is open.
+    pub(crate) fn erase_last_device(&self) {
+        let lock = self.host.tenant().lock("a test").expect("free");
+        lock.set_erasures(&BTreeSet::from(["e-1".to_owned()])).expect("there is room");
+        let keep = |table: &Table, batch: &RecordBatch| {
+            let is_changed = table.name == "nexthink_device";
+            is_changed.then(|| batch.slice(0, batch.num_rows() - 1))
+        };
+        let cleansing = Cleansing { personal_columns: &|_| Vec::new(), keep: &keep };
+        lock.cleanse(&cleansing).expect("the store is whole");
     }
 
     /// Publishes the first generation of another tenant, with one device.

@@ -66,3 +66,21 @@ async fn a_query_names_the_generation_that_the_page_shows() {
         assert_eq!((status, &sent["as_of"]), (StatusCode::OK, &json!(as_of)), "{sent}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_erased_is_not_found_any_more_in_a_generation_that_is_open() {
+    let served = served();
+    let found = async || {
+        let (status, found) = served.get("/api/v1/tenants/acme/search?text=device").await;
+        assert_eq!(status, StatusCode::OK, "{found}");
+        let hits = found["hits"].as_array().expect("hits").iter();
+        hits.map(|hit| hit["_key"].as_str().expect("a key").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found().await, ["device-1 <b>", "device-2"]);
+    served.erase_last_device();
+    assert_eq!(found().await, ["device-1 <b>"]);
+    let (_, entity) = served.get("/api/v1/tenants/acme/entity?key=device-1%20%3Cb%3E").await;
+    assert_eq!(entity["lookup"]["result"], "found", "its table is another file now: {entity}");
+    let (_, entity) = served.get("/api/v1/tenants/acme/entity?key=device-2").await;
+    assert_ne!(entity["lookup"]["result"], "found", "{entity}");
+}

@@ -10,8 +10,10 @@ use crate::document::Document;
 use crate::fingerprint::Fingerprints;
 use crate::lifecycle::Phase;
 use crate::observation::observe;
+use crate::outbox::{Item, Message};
 use crate::questions::NoQuestions;
 use crate::rule_file;
+use crate::silence::Matcher;
 
 fn rule(extra: &str) -> Rule {
     let text = format!(
@@ -312,11 +314,72 @@ fn an_event_is_told_once_and_never_again() {
 fn an_erased_finding_takes_its_text_and_what_was_to_be_told_along() {
     let mut scene = Scene::new("");
     scene.run(&Complete(vec!["jane", "joe"]));
-    let gone = scene.book.erase(&|finding| finding.text.contains("jane"), BTreeSet::new());
+    let gone = scene.book.erase(&|text| text.contains("jane"), BTreeSet::new());
     assert_eq!(gone, 1);
     let text = String::from_utf8(scene.book.to_bytes()).expect("text");
     assert!(!text.contains("jane") && !text.contains(&id(&scene.rule, "jane").to_string()));
     assert_eq!(scene.book.outbox().waiting("ops"), 1);
+}
+
+#[test]
+fn an_erased_person_is_in_no_message_and_no_silence_and_has_changed_nothing() {
+    let mut scene = Scene::new("");
+    scene.run(&Complete(vec!["a", "b"]));
+    let [first, second] = ["a", "b"].map(|key| id(&scene.rule, key));
+    // The findings have other texts by now.
+    let item = |finding, text: &str, transition| Item {
+        finding,
+        transition,
+        at: 1,
+        rule: "r".to_owned(),
+        title: "a rule".to_owned(),
+        severity: Severity::High,
+        text: text.to_owned(),
+        entity: None,
+        labels: BTreeMap::new(),
+        opened: 1,
+    };
+    let message = |items: Vec<Item>| Message {
+        id: "m".to_owned(),
+        channel: "ops".to_owned(),
+        tenant: "acme".to_owned(),
+        at: 1,
+        total: items.len() + 1,
+        opened: items.len(),
+        severities: BTreeMap::from([(Severity::High, items.len())]),
+        items,
+        overview: None,
+        attempts: 0,
+        next: 0,
+        error: None,
+    };
+    let items = vec![item(first, "of jane", Opened), item(second, "of joe", Reopened)];
+    let outbox = scene.book.outbox_mut();
+    outbox.messages.push(message(items));
+    let mut last = message(vec![item(first, "of jane", Opened)]);
+    last.total = 1;
+    outbox.dead.push(last);
+    let by = |by: &str| Acknowledgement { by: by.to_owned(), at: 2, note: None };
+    assert!(scene.book.acknowledge(first, by("jane")) && scene.book.acknowledge(second, by("joe")));
+    for (entity, by, why) in
+        [(Some("user:jane"), "joe", ""), (None, "jane", ""), (None, "joe", "jane is on leave")]
+    {
+        let matcher = Matcher { entity: entity.map(str::to_owned), ..Matcher::default() };
+        let (by, why) = (by.to_owned(), why.to_owned());
+        scene.book.silence(Silence { id: "s".to_owned(), matcher, until: 9, at: 1, by, why });
+    }
+    assert_eq!(scene.book.erase(&|text| text.contains("jane"), BTreeSet::new()), 0);
+    let text = String::from_utf8(scene.book.to_bytes()).expect("text");
+    assert!(!text.contains("jane"), "{text}");
+    let [left] = &scene.book.outbox().messages[..] else { panic!("one is left") };
+    assert_eq!((left.total, left.opened, left.severities[&Severity::High]), (2, 1, 1));
+    assert!(scene.book.outbox().dead.is_empty(), "it said nothing else");
+    assert_eq!(scene.book.silences().len(), 1);
+    let who = |id| scene.book.finding(id).and_then(|it| it.acknowledged.as_ref()).map(|it| &it.by);
+    assert_eq!(
+        [first, second].map(|id| who(id).cloned()),
+        ["erased", "joe"].map(|it| Some(it.to_owned()))
+    );
 }
 
 /// The rule as a person would tell it, over the whole past of one key: no counters that are kept.
