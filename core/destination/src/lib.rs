@@ -9,5 +9,5 @@ pub use destination::{
     DeliveryError, DeliveryReport, DeliveryRequest, DeliveryResult, Destination, ServerErrorKind,
     StepEnd, StepEnding,
 };
-pub use plan::{DeliveryPlan, TypeChanges};
+pub use plan::{DeliveryPlan, ERASED_NOT_COUNTED, TypeChanges};
 pub use rows::{RowFingerprint, for_each_fingerprint};

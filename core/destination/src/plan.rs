@@ -2,6 +2,10 @@
 
 use serde::Serialize;
 
+/// The remark of a plan after an erasure. An erasure also takes people out of the generation that was delivered last, so
+/// a comparison with it no longer finds them.
+pub const ERASED_NOT_COUNTED: &str = "erased people and devices are deleted too, with their relationships; this table does not count them";
+
 /// The changes of a delivery.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

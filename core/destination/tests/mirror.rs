@@ -13,7 +13,8 @@ use core_destination::mirror::{
     compared_with, last_place,
 };
 use core_destination::{
-    DeliveryError, DeliveryRequest, DeliveryResult, Destination as _, TypeChanges,
+    DeliveryError, DeliveryRequest, DeliveryResult, Destination as _, ERASED_NOT_COUNTED,
+    TypeChanges,
 };
 use core_store::{
     DeliveryLock, Draft, Generation, Location, Outcome, Staging, Store, StoreError, Table,
@@ -292,6 +293,9 @@ fn an_erased_person_leaves_a_type_that_is_partial_too() -> Checked {
     let erased = place.plan(&request)?;
     assert_eq!(counts(&erased, USER), [0, 1, 0, 1]);
     assert_eq!(erased.plan.deletes(), 2, "the person and the relationship");
+    assert_eq!(decision_json(&erased)["deletesErased"], true);
+    let is_told = decision_remarks(&erased).iter().any(|remark| remark == ERASED_NOT_COUNTED);
+    assert!(is_told, "a generation that has been through the erasure does not have the person");
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! generations that have not been through all erasures are not opened, and the next run continues. The rules are in
 //! [`core_erasure`]; this module has the parts that need the ledger, the clock and the findings of rules.
 
+mod elsewhere;
 mod findings;
 mod recleansing;
 mod stoppable;
@@ -25,6 +26,7 @@ use core_privacy::keys::KeyRing;
 use core_privacy::suppression::{Erasure, SuppressionList, Suppressions};
 use core_store::{DamagedGeneration, RunLock, Table, TenantStore};
 
+pub use self::elsewhere::elsewhere;
 pub use self::recleansing::{Recleansing, cleanse_what_came_back, remove_damaged_and_cleanse};
 pub use self::stoppable::stoppable;
 pub use self::unfinished::is_any as is_any_unfinished;
@@ -127,28 +129,6 @@ pub fn apply_suppressions(
         ledger::record(engine.host, lock.tenant(), &Event::SuppressionsApplied {})?;
     }
     Ok((removed, recleansing))
-}
-
-/// Returns remarks about other places that still have an erased person, and how it is removed there. `keys` are those
-/// of the removed objects.
-pub fn elsewhere(engine: Engine<'_>, keys: &BTreeSet<String>) -> Vec<String> {
-    let (settings, program) = (engine.settings, &engine.host.program);
-    let postgres = settings.postgres.iter().map(|postgres| ("postgres", postgres.settings.place()));
-    let delta = settings.delta.iter().map(|delta| ("delta", delta.settings.place()));
-    let neo4j = settings.neo4j.iter().map(|neo4j| ("neo4j", neo4j.settings.place()));
-    let jupiterone = settings.jupiterone.iter().map(|_| ("jupiterone", "JupiterOne".to_owned()));
-    let places = postgres.chain(delta).chain(neo4j).chain(jupiterone).map(|(name, place)| {
-        format!("{place} has it still: the next run or `{program} sync {name}` removes it there")
-    });
-    let mut remarks: Vec<String> = places.collect();
-    if remarks.is_empty() && !keys.is_empty() {
-        remarks.push(
-            "no destination is configured: where this was exported to, delete the objects with these keys by hand"
-                .to_owned(),
-        );
-        remarks.extend(keys.iter().cloned());
-    }
-    remarks
 }
 
 fn identifiers(subject: &Subject) -> impl Iterator<Item = (IdentifierKind, &str)> {

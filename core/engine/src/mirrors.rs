@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use core_destination::mirror::{self, MirrorRules};
+use core_destination::mirror::{self, MirrorRecord, MirrorRules};
 use core_erasure::identifiers::may_be_erased;
 use core_http::Secret;
 use core_model::step::Step;
@@ -101,6 +101,15 @@ pub fn known_ledger_heads(tenant: &TenantStore) -> Result<Vec<LedgerHead>, Failu
 pub fn places(tenant: &TenantStore) -> Vec<(&'static str, String)> {
     let place = |name| mirror::last_place(tenant, name).map(|place| (name, place));
     MIRRORS.into_iter().filter_map(place).collect()
+}
+
+/// Returns true unless nothing was ever delivered to a destination of this name. A record that cannot be read counts as
+/// a delivery.
+pub fn was_delivered(tenant: &TenantStore, name: &str) -> bool {
+    if name == JUPITERONE {
+        return core_jupiterone::was_delivered(tenant);
+    }
+    !matches!(MirrorRecord::read(tenant, name), Ok(None))
 }
 
 /// Returns the types of the steps that did not have to run.

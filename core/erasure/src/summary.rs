@@ -5,6 +5,7 @@ use core_privacy::canonical::canonical;
 use core_privacy::pseudonym::PREFIX;
 use core_privacy::reuse::{REUSABLE_DAYS, is_lasting, is_reusable};
 use core_privacy::suppression::SuppressionList;
+use core_terminal::count;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -69,7 +70,7 @@ pub fn check_reason(reason: &str) -> Result<(), &'static str> {
     }
     Err(
         "a reason is a word of at most 40 letters, digits and hyphens, such as gdpr-request: it is \
-         kept for as long as the erasure, so that no name belongs into it",
+         kept for as long as the erasure, so it must not contain a name",
     )
 }
 
@@ -77,14 +78,18 @@ pub fn check_reason(reason: &str) -> Result<(), &'static str> {
 pub fn certificate_text(certificate: &Certificate) -> String {
     let Certificate { id, rows_removed, generations, events_removed, .. } = certificate;
     let possible = certificate.possible_mentions();
-    let found = if possible == 0 { "nothing found" } else { "no name found beyond doubt" };
+    let found = if possible == 0 { "found no remains" } else { "found no certain remains" };
     format!(
-        "erasure {id}: {rows_removed} entities and relationships taken out of {} generations, {} texts \
-         emptied, and {events_removed} events removed; {} files and {} tables looked through, and {found}",
-        generations.len(),
-        certificate.texts_emptied,
-        certificate.files_scanned,
-        certificate.tables_scanned
+        "erasure {id}: removed {} from {}, cleared {} and removed {}; searched {} and {}, {found}",
+        match rows_removed {
+            1 => "1 entity or relationship".to_owned(),
+            rows => format!("{rows} entities and relationships"),
+        },
+        count(generations.len(), "generation"),
+        count(certificate.texts_emptied, "text"),
+        count(*events_removed, "event"),
+        count(certificate.files_scanned, "file"),
+        count(certificate.tables_scanned, "table"),
     )
 }
 
@@ -118,7 +123,7 @@ pub fn preview_remarks(subject: &Subject, found: &SearchReport, program: &str) -
         let remark = if found.events + found.texts > 0 {
             "no generation has it: it is known from texts and the audit trail alone"
         } else {
-            "nothing of it is stored; to erase it keeps it from being read later"
+            "nothing is stored under these identifiers; erasing now keeps later runs from reading them"
         };
         remarks.push(remark.to_owned());
     }
@@ -151,14 +156,14 @@ pub fn certificate_remarks(certificate: &Certificate, program: &str) -> Vec<Stri
     remarks.extend(possible_cells_remark(certificate.possible_mentions(), program));
     if *rows_removed == 0 && *events_removed == 0 {
         remarks.push(format!(
-            "nothing of it was stored: if that is a surprise, `{program} privacy suppression lift {id}` takes \
-             it back"
+            "nothing was stored under these identifiers; if you did not expect that, `{program} privacy suppression lift \
+             {id}` takes the erasure back"
         ));
     }
     let damaged = certificate.damaged_generations_removed.iter();
-    let removed = |generation| format!("generation {generation} could not be read and is removed");
+    let removed = |generation| format!("generation {generation} could not be read and was removed");
     remarks.extend(damaged.map(removed));
-    remarks.push(format!("certificate-{id}.json in the store says so, without a name"));
+    remarks.push(format!("certificate (without names): certificate-{id}.json in the store"));
     remarks
 }
 
@@ -245,7 +250,7 @@ mod tests {
         let alone = subject(&[(IdentifierKind::Login, "jdoe")]);
         let mut found = SearchReport::default();
         let told = |found: &SearchReport| preview_remarks(&alone, found, "nexthink-graph");
-        let nothing = "nothing of it is stored; to erase it keeps it from being read later";
+        let nothing = "nothing is stored under these identifiers; erasing now keeps later runs from reading them";
         assert_eq!(told(&found), [nothing]);
         found.events = 2;
         let texts = "no generation has it: it is known from texts and the audit trail alone";

@@ -12,7 +12,7 @@ use core_store::{DeliveryLock, Generation, TenantStore};
 
 pub use self::decision::DeliveryDecision;
 use self::job_run::JobRun;
-pub use self::record::{compared_with, known_ledger_head, last_account};
+pub use self::record::{compared_with, known_ledger_head, last_account, was_delivered};
 use crate::error::{ErrorKind, JupiterOneError};
 use crate::extras::Extras;
 use crate::sync::{Delivered, DeliveryReport, Destination, JobEvent, SyncClient};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use core_destination::DeliveryResult;
+use core_destination::{DeliveryResult, ERASED_NOT_COUNTED};
 use core_terminal::bytes;
 use serde_json::{Value, json};
 
@@ -138,8 +138,8 @@ fn violation_text(violation: &SchemaViolation) -> String {
 
 /// Returns a decision about a delivery as an object.
 pub fn decision_json(decision: &DeliveryDecision) -> Value {
-    let DeliveryDecision { plan, reason, partial_datasets, still_held, unresolved_job, .. } =
-        decision;
+    let DeliveryDecision { plan, reason, partial_datasets, still_held, .. } = decision;
+    let DeliveryDecision { unresolved_job, after_erasure, .. } = decision;
     json!({
         "dryRun": true,
         "job": reason.is_some(),
@@ -148,6 +148,7 @@ pub fn decision_json(decision: &DeliveryDecision) -> Value {
         "types": plan.types,
         "completed": plan.completed,
         "partialDatasets": partial_datasets,
+        "deletesErased": after_erasure,
         "stillHeldAfterErasure": still_held,
     })
 }
@@ -166,8 +167,8 @@ pub fn decision_table(decision: &DeliveryDecision, columns: Option<usize>) -> St
 
 /// Returns what a reader of the table has to know.
 pub fn decision_remarks(decision: &DeliveryDecision) -> Vec<String> {
-    let DeliveryDecision { plan, reason, partial_datasets, still_held, unresolved_job, .. } =
-        decision;
+    let DeliveryDecision { plan, reason, partial_datasets, still_held, .. } = decision;
+    let DeliveryDecision { unresolved_job, after_erasure, .. } = decision;
     let mut lines = vec![match reason {
         Some(reason) => format!("there would be a job: {reason}"),
         None => "nothing would change, so there would be no job".to_owned(),
@@ -188,6 +189,9 @@ pub fn decision_remarks(decision: &DeliveryDecision) -> Vec<String> {
             "these types were partial and are complete now, so JupiterOne may delete more of them than \
              this table says: {types}"
         ));
+    }
+    if *after_erasure {
+        lines.push(ERASED_NOT_COUNTED.to_owned());
     }
     lines.extend(still_held_text(still_held));
     lines

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{MirrorDecision, MirrorReport};
 use crate::destination::DeliveryResult;
-use crate::plan::TypeChanges;
+use crate::plan::{ERASED_NOT_COUNTED, TypeChanges};
 
 /// Returns what came of a delivery; only what went wrong if the reader wants quiet.
 pub fn delivery(
@@ -63,6 +63,7 @@ pub fn decision_json(decision: &MirrorDecision) -> Value {
         "completed": decision.plan.completed,
         "removedTypes": decision.scope.withheld(),
         "partialDatasets": decision.scope.partial_datasets(),
+        "deletesErased": decision.scope.after_erasure,
     })
 }
 
@@ -97,6 +98,9 @@ pub fn decision_remarks(decision: &MirrorDecision) -> Vec<String> {
             "nothing would be removed from these partial types: {}",
             partial.join(", ")
         ));
+    }
+    if decision.scope.after_erasure {
+        lines.push(ERASED_NOT_COUNTED.to_owned());
     }
     lines
 }

@@ -34,7 +34,7 @@ fn damage(tenant: &Tenant, generation: &GenerationId) {
 }
 
 /// Erases a user.
-fn erase(tenant: &Tenant, uid: &str, removes_damaged: bool) -> Result<Erased, Failure> {
+pub(crate) fn erase(tenant: &Tenant, uid: &str, removes_damaged: bool) -> Result<Erased, Failure> {
     let (engine, typed) = (tenant.engine(), [uid.to_owned()]);
     let lock = engine.lock().expect("the lock is free");
     let reason = "gdpr-request";

@@ -1,6 +1,5 @@
 //! Mirrors by the settings of a tenant: what is checked before a run, delivered after it, and remembered.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,12 +7,15 @@ use anyhow::bail;
 use core_delta::DeltaSettings;
 use core_destination::{DeliveryRequest, DeliveryResult};
 use core_engine::check::{self, Check, CheckState};
+use core_engine::erasure::{self, Erased};
 use core_engine::settings::{Delta, Neo4j, Postgres, SecretSource, SharedSecretSource};
-use core_engine::{Cancellation, Failure, FailureKind, Progress, deliver, erasure, mirrors};
+use core_engine::{Cancellation, Failure, FailureKind, Progress, deliver, mirrors};
 use core_http::{Secret, Trust};
 use core_neo4j::Neo4jSettings;
 use core_postgres::{PostgresSettings, Tls};
 
+use super::erasure_damage::erase as erase_user;
+use super::erasures::{first_uid, make_keys};
 use super::support::{NOON, Tenant};
 
 /// A password that cannot be read.
@@ -187,20 +189,36 @@ async fn a_neo4j_fails_the_check_with_its_password_or_its_place() {
 }
 
 #[tokio::test]
-async fn places_that_have_an_erased_person_still_are_named_with_what_removes_it_there() {
+async fn only_places_that_were_delivered_to_may_hold_an_erased_person_and_a_run_is_named_if_it_delivers()
+ {
     let mut tenant = tenant().await;
-    let keys = BTreeSet::from(["user:1".to_owned(), "user:2".to_owned()]);
-    let remarks = erasure::elsewhere(tenant.engine(), &keys);
-    let [remark] = remarks.as_slice() else { panic!("there is one destination: {remarks:?}") };
-    let (program, folder) = (&tenant.host.program, tenant.folder().join("lake"));
-    let expected = format!(
-        "folder {} has it still: the next run or `{program} sync delta` removes it there",
-        folder.display()
-    );
-    assert_eq!(*remark, expected);
+    make_keys(&tenant);
+    tenant.run().await.expect("it runs");
+    let elsewhere = |tenant: &Tenant, erased: &Erased| {
+        let stored = tenant.engine().tenant().expect("the store is there");
+        erasure::elsewhere(tenant.engine(), &stored, erased)
+    };
+    let first_user = |tenant: &Tenant| first_uid(&tenant.published().expect("it is published"));
+    let erased = erase_user(&tenant, &first_user(&tenant), false).expect("it is erased");
+    assert!(elsewhere(&tenant, &erased).is_empty(), "nothing was delivered");
+
+    deliver(&tenant).await.expect("there is room");
+    let erased = erase_user(&tenant, &first_user(&tenant), false).expect("it is erased");
+    let (program, folder) = (tenant.host.program.clone(), tenant.folder().join("lake"));
+    let expected = |run: &str| {
+        format!(
+            "folder {} may still hold this person: {run}`{program} sync delta` deletes it there",
+            folder.display()
+        )
+    };
+    assert_eq!(elsewhere(&tenant, &erased), [expected("the next run or ")]);
+    tenant.settings.delta.as_mut().expect("it is configured").after_run = false;
+    assert_eq!(elsewhere(&tenant, &erased), [expected("")]);
+    let unknown = erase_user(&tenant, "nobody@acme.example", false).expect("it is suppressed");
+    assert!(elsewhere(&tenant, &unknown).is_empty(), "nothing was removed");
+
     tenant.settings.delta = None;
-    let remarks = erasure::elsewhere(tenant.engine(), &keys);
+    let remarks = elsewhere(&tenant, &erased);
     assert!(remarks[0].starts_with("no destination is configured"), "{remarks:?}");
-    assert_eq!(remarks[1..], ["user:1", "user:2"], "the keys to delete by hand");
-    assert!(erasure::elsewhere(tenant.engine(), &BTreeSet::new()).is_empty(), "nothing went");
+    assert_eq!(remarks[1..], Vec::from_iter(erased.keys.clone()), "the keys to delete by hand");
 }

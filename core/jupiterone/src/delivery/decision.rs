@@ -31,7 +31,7 @@ pub struct DeliveryDecision {
     /// Types in which erased people may remain at the destination after this delivery.
     pub still_held: BTreeSet<String>,
     /// True if a person or device was erased since the last delivery.
-    pub(super) after_erasure: bool,
+    pub after_erasure: bool,
     /// The last delivery to this destination.
     pub(super) before: Option<Delivered>,
     /// True if the generation that it got is here to be compared with.

@@ -80,6 +80,11 @@ pub fn known_ledger_head(tenant: &TenantStore) -> Result<Option<LedgerHead>, Del
     Ok(serde_json::from_slice::<Head>(&bytes).ok().and_then(|record| record.ledger))
 }
 
+/// Returns true unless nothing was ever delivered. A record that cannot be read counts as a delivery.
+pub fn was_delivered(tenant: &TenantStore) -> bool {
+    !matches!(read(tenant), Ok(None))
+}
+
 /// The account that the last delivery went to, if there was one.
 pub fn last_account(tenant: &TenantStore) -> Option<String> {
     let delivered = read(tenant).ok().flatten()?;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use core_destination::{
-    DeliveryError, DeliveryRequest, DeliveryResult, Destination as _, StepEnd, StepEnding,
+    DeliveryError, DeliveryRequest, DeliveryResult, Destination as _, ERASED_NOT_COUNTED, StepEnd,
+    StepEnding,
 };
 use core_files::SimulatedDisk;
 use core_jupiterone::{
@@ -319,5 +320,25 @@ async fn a_preview_asks_no_one_and_says_what_a_job_would_change_and_why() -> Che
     assert_eq!(messages::decision_json(&third)["job"], false);
     let expected = ["nothing would change, so there would be no job".to_owned()];
     assert_eq!(messages::decision_remarks(&third), expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_preview_after_an_erasure_says_that_it_does_not_count_what_was_erased() -> Checked {
+    let (server, place) = (jupiterone(JupiterOneBehaviour::default()).await?, Place::new()?);
+    let (to, request) = (destination(&server, scope(SCOPE))?, DeliveryRequest::default());
+    place.publish(FIRST, &Estate::of(4))?;
+    send(&to, &place, &request).await?;
+    // An erasure cleanses the generation that was delivered, too, so that both are equal.
+    place.tenant().lock("a test")?.set_erasures(&BTreeSet::from(["e-1".to_owned()]))?;
+    let erased = to.plan(place.tenant(), place.publish(SECOND, &Estate::of(4))?, &request)?;
+    assert_eq!(erased.plan.deletes(), 0);
+    assert_eq!(messages::decision_json(&erased)["deletesErased"], true);
+    let remarks = messages::decision_remarks(&erased);
+    assert!(
+        remarks[0].ends_with("people or devices were erased since the last delivery"),
+        "{remarks:?}"
+    );
+    assert!(remarks.iter().any(|remark| remark == ERASED_NOT_COUNTED), "{remarks:?}");
     Ok(())
 }

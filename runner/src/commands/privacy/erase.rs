@@ -54,7 +54,7 @@ fn erase_locked(
             return Ok(Exit::Complete);
         }
         return Err(Failure::usage(
-            "nothing was erased: it cannot be undone, so that it takes `--yes`",
+            "nothing was erased: an erasure cannot be undone, so confirm it with `--yes`",
         ));
     }
     if arguments.dry_run {
@@ -66,7 +66,7 @@ fn erase_locked(
         ReportFormat::Table => print(&erased.certificate),
     }
     if !global.quiet {
-        output::notes(&erasure::elsewhere(engine(config), &erased.keys));
+        output::notes(&erasure::elsewhere(engine(config), lock.tenant(), &erased));
     }
     Ok(Exit::Complete)
 }
@@ -160,7 +160,7 @@ pub(super) fn apply(global: &Global, removes_damaged: bool) -> Result<Exit, Fail
         erasure::apply_suppressions(engine(&config), lock, removes_damaged)
     })?;
     for generation in &removed {
-        output::note(&format!("generation {generation} could not be read and is removed"));
+        output::note(&format!("generation {generation} could not be read and was removed"));
     }
     let Recleansing { has_come_back, shortfalls } = recleansing;
     output::result(if has_come_back {
