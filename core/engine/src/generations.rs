@@ -112,6 +112,20 @@ pub fn verify(tenant: &TenantStore) -> Result<Vec<VerifiedPart>, StoreError> {
     Ok(parts)
 }
 
+/// Returns the reason why nothing of a tenant could be compared. `place` is that of the store.
+///
+/// # Errors
+///
+/// The store cannot be read.
+pub fn nothing_to_verify(tenant: &TenantStore, place: &str) -> Result<String, StoreError> {
+    let name = tenant.name();
+    Ok(if tenant.is_empty()? {
+        format!("there is no store of tenant {name} in {place}: correct `store.location`")
+    } else {
+        format!("the store of tenant {name} in {place} has no generation and no events")
+    })
+}
+
 /// Returns a text about damaged parts and their fix; nothing if none is damaged.
 pub fn damage_text(parts: &[VerifiedPart]) -> Option<String> {
     let damaged = parts.iter().filter(|part| !part.findings.is_empty()).count();

@@ -110,7 +110,7 @@ impl ErasedPeople<'_> {
         core_files::remove_leftovers(&self.copy_path());
     }
 
-    /// Refuses a store that is older than its list: it may hold erased people.
+    /// Refuses a store that is older than its list: it may hold erased people. A store that has nothing holds no one.
     ///
     /// # Errors
     ///
@@ -118,7 +118,7 @@ impl ErasedPeople<'_> {
     pub fn check_store(self, store: &TenantStore) -> Result<(), ErasureError> {
         // Without any list, the stored data can still be read, since it has been through every erasure.
         let Some(list) = self.read_places(store)? else { return Ok(()) };
-        if erasure_ids(&list).is_subset(&store.erasures()?) {
+        if erasure_ids(&list).is_subset(&store.erasures()?) || store.is_empty()? {
             return Ok(());
         }
         Err(ErasureError::OlderStore { program: self.key_file.program.to_owned() })

@@ -82,6 +82,13 @@ impl Opened {
         Ok(Self { config, folder, store, tenant, is_quiet: global.quiet })
     }
 
+    /// The place of the store, as the configuration names it.
+    pub(super) fn place(&self) -> String {
+        let bucket = self.config.as_ref().and_then(|config| config.bucket.as_ref());
+        let folder = || self.store.folder().display().to_string();
+        bucket.map_or_else(folder, |bucket| bucket.address.clone())
+    }
+
     /// The data that is read from it, and its form.
     pub(super) fn reader(&self) -> Reader<'_> {
         Reader {

@@ -6,16 +6,18 @@ use core_cli::{Global, RowFormat};
 use core_engine::generations::{self, VerifiedPart};
 
 pub(super) use self::copy::copy;
+use super::opened::Opened;
 use crate::exit::{Exit, Failure};
-use crate::output;
 
 /// Compares every file of every generation and of the events with its checksum.
 pub(super) fn verify(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
-    let tenant = super::tenant(global)?;
-    let parts = generations::verify(&tenant)?;
+    let opened = Opened::new(global)?;
+    let parts = generations::verify(&opened.tenant)?;
     if parts.is_empty() {
-        output::note(&format!("nothing is stored of tenant {}", tenant.name()));
-        return Ok(Exit::Complete);
+        return Err(Failure::usage(generations::nothing_to_verify(
+            &opened.tenant,
+            &opened.place(),
+        )?));
     }
     let (objects, cells) =
         (parts.iter().map(VerifiedPart::to_json), parts.iter().map(VerifiedPart::cells));

@@ -86,6 +86,19 @@ fn a_store_that_is_older_than_the_list_is_refused_until_it_is_cleansed() {
 }
 
 #[test]
+fn a_store_that_has_nothing_is_not_taken_for_an_older_one() {
+    let (_, list) = place_and_list();
+    let place = Place::new();
+    let people = place.people();
+    core_files::replace_file(&people.copy_path(), list.to_text().as_bytes())
+        .expect("there is room");
+    assert!(place.tenant().is_empty().expect("it can be read"));
+    people.check_store(place.tenant()).expect("it holds no one");
+    place.lock.set_state("delivered-somewhere", b"{}").expect("there is room");
+    assert!(people.check_store(place.tenant()).is_err(), "it has something");
+}
+
+#[test]
 fn a_damaged_list_is_an_error_that_names_its_place_in_either() {
     let (place, list) = place_and_list();
     let people = place.people();
