@@ -98,6 +98,14 @@ pub(super) fn judge(
         let detail = format!("{lists}, but not {keys}, without which it is refused: list it");
         return Check::failed(name, FailureKind::DataRefused, detail);
     }
+    if let Some(type_name) = columns.undescribed_type(step, &answer.columns) {
+        let field = step.query().map_or("", |query| query.config_field);
+        let detail = format!(
+            "{id} has no column that describes a {type_name}, so it may be another query, and every run refuses it: \
+             save the query that `nql {field}` prints"
+        );
+        return Check::failed(name, FailureKind::DataRefused, detail);
+    }
     let ends = step
         .relationships
         .iter()
@@ -181,6 +189,25 @@ mod tests {
         let refused = judged(devices, &without, &[]);
         let expected = "`device.uid` (it has `Device UID`)";
         assert!(refused.detail.contains(expected), "{}", refused.detail);
+    }
+
+    #[test]
+    fn a_query_of_something_else_is_refused_as_a_run_refuses_it() {
+        let devices = step("fetch-devices");
+        let key = "device.uid".to_owned();
+        let others = ["alert.name", "alert.status"].map(str::to_owned);
+        let columns = others.into_iter().chain([key]).collect();
+        let other = ExecuteAnswer { columns, rows: 7, limits: None };
+        let refused = judged(devices, &other, &[]);
+        assert_eq!(refused.state, CheckState::Failed, "{refused:?}");
+        assert!(
+            refused
+                .detail
+                .contains("no column that describes a nexthink_device, so it may be another query")
+                && refused.detail.ends_with("`nql devices` prints"),
+            "{}",
+            refused.detail
+        );
     }
 
     #[test]
