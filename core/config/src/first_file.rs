@@ -84,7 +84,12 @@ pub fn first_file(answers: &FirstAnswers) -> String {
         answer("nexthink.region", toml_text(answers.region.as_str())),
         answer("nexthink.client_id", toml_text(&answers.client_id)),
         answer("nexthink.client_secret", answers.secret.0.clone()),
-        answer(STORE, toml_text(&core_settings::default_text(STORE))),
+        // As a comment, so that the file can be that of a tenant of a fleet, whose defaults name the store.
+        Answer {
+            path: STORE.to_owned(),
+            value: toml_text(&core_settings::default_text(STORE)),
+            is_off: true,
+        },
     ];
     let mut queries: Vec<_> = queries().collect();
     queries.sort_unstable_by_key(|query| query.config_field);
@@ -135,6 +140,16 @@ mod tests {
         let text = first_file(&answers(&["devices=#dd"]));
         assert!(text.lines().any(|line| line == "users = \"\""), "{text}");
         assert!(text.lines().any(|line| line == "devices = \"#dd\""), "{text}");
+    }
+
+    #[test]
+    fn the_place_of_the_store_is_shown_and_left_to_the_defaults_of_a_fleet() {
+        let text = first_file(&answers(&[]));
+        let place = core_settings::default_text(STORE);
+        let line = format!("# location = {}", toml_text(&place));
+        assert!(text.lines().any(|found| found == line), "{text}");
+        let config = parsed(&answers(&[]));
+        assert_eq!(config.store.folder(), Path::new(&place), "without a fleet, it is the default");
     }
 
     #[test]

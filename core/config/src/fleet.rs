@@ -224,7 +224,7 @@ fn place(config: &Config) -> (String, String) {
 fn shared(owner: &str, config: &Config) -> Failure {
     Failure::configuration(format!(
         "the file of tenant {owner} keeps Nexthink tenant {} in the same store: remove one of the files, or give \
-         one another `store.location`",
+         one of them its own `store.location`",
         config.tenant.as_str()
     ))
 }

@@ -5,22 +5,28 @@ use std::path::Path;
 
 use core_engine::{Failure, FailureKind};
 
-/// Refuses to replace a file, which may be the configuration of a real tenant or its secret.
+/// Refuses to replace a file, which may be the configuration of a real tenant or its secret. `option` is the one that
+/// names another file.
 ///
 /// # Errors
 ///
 /// The file is there, and `force` is false.
-pub fn check_free(path: &Path, force: bool) -> Result<(), Failure> {
+pub fn check_free(path: &Path, force: bool, option: &str) -> Result<(), Failure> {
     // A link that leads nowhere is there too.
-    if path.symlink_metadata().is_ok() && !force { Err(exists_already(path)) } else { Ok(()) }
+    if path.symlink_metadata().is_ok() && !force {
+        Err(exists_already(path, option))
+    } else {
+        Ok(())
+    }
 }
 
-/// Writes a file that only its owner can read; only with `force` in place of another one.
+/// Writes a file that only its owner can read; only with `force` in place of another one. `option` is the one that names
+/// another file.
 ///
 /// # Errors
 ///
 /// It is there already, or cannot be written: then nothing of it is left.
-pub fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
+pub fn write(path: &Path, text: &str, force: bool, option: &str) -> Result<(), Failure> {
     let is_there = path.symlink_metadata().is_ok();
     let written = if force {
         core_files::replace_file(path, text.as_bytes())
@@ -29,7 +35,7 @@ pub fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     };
     written.map_err(|error| {
         if error.source.kind() == io::ErrorKind::AlreadyExists {
-            return exists_already(path);
+            return exists_already(path, option);
         }
         if !is_there {
             // Half a file would stand in the way of the next attempt.
@@ -39,9 +45,9 @@ pub fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     })
 }
 
-fn exists_already(path: &Path) -> Failure {
+fn exists_already(path: &Path, option: &str) -> Failure {
     Failure::configuration(format!(
-        "{} exists already: --force replaces it, or choose another file",
+        "{} exists already: --force replaces it, or name another with `{option}`",
         path.display()
     ))
 }
@@ -54,20 +60,28 @@ mod tests {
 
     use super::*;
 
+    const OPTION: &str = "--config";
+
     #[test]
     fn a_file_is_replaced_only_if_the_user_says_so() {
         let folder = TempDir::new().expect("a folder can be made");
         let path = folder.path().join("a.toml");
-        check_free(&path, false).map_err(|failure| failure.error).expect("it is free");
-        write(&path, "mine", false).map_err(|failure| failure.error).expect("there is room");
-        for refused in [check_free(&path, false), write(&path, "other", false)] {
+        check_free(&path, false, OPTION).map_err(|failure| failure.error).expect("it is free");
+        write(&path, "mine", false, OPTION)
+            .map_err(|failure| failure.error)
+            .expect("there is room");
+        for refused in [check_free(&path, false, OPTION), write(&path, "other", false, OPTION)] {
             let failure = refused.expect_err("it is there");
             assert_eq!(failure.kind, FailureKind::Configuration);
-            assert!(failure.error.to_string().contains("a.toml exists already: --force"));
+            assert!(failure.error.to_string().contains(
+                "a.toml exists already: --force replaces it, or name another with `--config`"
+            ));
         }
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "mine");
-        check_free(&path, true).map_err(|failure| failure.error).expect("it may go");
-        write(&path, "other", true).map_err(|failure| failure.error).expect("there is room");
+        check_free(&path, true, OPTION).map_err(|failure| failure.error).expect("it may go");
+        write(&path, "other", true, OPTION)
+            .map_err(|failure| failure.error)
+            .expect("there is room");
         assert_eq!(fs::read_to_string(&path).expect("it is there"), "other");
     }
 
@@ -75,7 +89,7 @@ mod tests {
     fn a_file_that_cannot_be_written_names_the_place_and_leaves_nothing() {
         let folder = TempDir::new().expect("a folder can be made");
         let path = folder.path().join("no-folder/a.toml");
-        let failure = write(&path, "mine", false).expect_err("there is no such folder");
+        let failure = write(&path, "mine", false, OPTION).expect_err("there is no such folder");
         assert_eq!(failure.kind, FailureKind::Configuration);
         assert!(format!("{:#}", failure.error).contains("a.toml"), "{:#}", failure.error);
         assert!(!path.exists());
@@ -87,7 +101,10 @@ mod tests {
         let folder = TempDir::new().expect("a folder can be made");
         let path = folder.path().join("a.toml");
         std::os::unix::fs::symlink(folder.path().join("gone"), &path).expect("there is room");
-        assert!(check_free(&path, false).is_err() && write(&path, "mine", false).is_err());
+        assert!(
+            check_free(&path, false, OPTION).is_err()
+                && write(&path, "mine", false, OPTION).is_err()
+        );
         assert!(!folder.path().join("gone").exists(), "nothing is written through it");
     }
 }

@@ -85,6 +85,9 @@ location = {store}
     }
 }
 
+/// The option that names the configuration to write.
+const CONFIG_OUT: &str = "--config-out";
+
 /// The files of a configuration for what is simulated: the configuration, and its secret beside it.
 #[derive(Debug)]
 pub struct ConfigurationFiles {
@@ -108,7 +111,7 @@ impl ConfigurationFiles {
     pub fn check_free(&self, force: bool) -> Result<(), Failure> {
         [&self.configuration, &self.secret]
             .into_iter()
-            .try_for_each(|path| new_file::check_free(path, force))
+            .try_for_each(|path| new_file::check_free(path, force, CONFIG_OUT))
     }
 
     /// Writes both, the secret first, so that no configuration is there without it.
@@ -119,8 +122,8 @@ impl ConfigurationFiles {
     pub fn write(&self, hosts: SimulatedHosts<'_>, force: bool) -> Result<(), Failure> {
         let secret_file = self.secret.file_name().unwrap_or_default().to_string_lossy();
         let text = hosts.whole_configuration("simulated-store", &secret_file);
-        new_file::write(&self.secret, CLIENT_SECRET, force)?;
-        new_file::write(&self.configuration, &text, force)
+        new_file::write(&self.secret, CLIENT_SECRET, force, CONFIG_OUT)?;
+        new_file::write(&self.configuration, &text, force, CONFIG_OUT)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{output, system};
 pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Exit, Failure> {
     let path = global.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
     let (no_check, force) = (arguments.no_check, arguments.force);
-    new_file::check_free(&path, force)?;
+    new_file::check_free(&path, force, "--config")?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let given = GivenAnswers {
         tenant: arguments.tenant,
@@ -39,7 +39,7 @@ pub(super) async fn init(global: &Global, arguments: InitArguments) -> Result<Ex
         let file = path.display().to_string();
         config::invalid("the answers make no valid configuration", &problems, &file)
     })?;
-    new_file::write(&path, &text, force)?;
+    new_file::write(&path, &text, force, "--config")?;
     if !global.quiet {
         output::note(&format!(
             "wrote {}\n\nSave these queries in Nexthink, under Administration > NQL API queries:\n",
