@@ -102,22 +102,7 @@ impl Exit {
 
     /// The meaning of the code, for a command that has said nothing else about it.
     pub(crate) fn meaning(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Internal => "the program failed",
-            Self::Configuration => "wrong usage or configuration",
-            Self::Credentials => "the credentials were refused",
-            Self::Unreachable => "Nexthink cannot be reached; try later",
-            Self::DataRefused => "data was refused",
-            Self::DestinationFailed => "a destination failed; what was published is safe",
-            Self::Partial => "what was read is not complete",
-            Self::RuleFired => "a finding has the severity of --fail-on or a higher one",
-            Self::Locked => "another run holds the lock",
-            Self::Different => "the generations differ",
-            Self::Stale => "nothing was published within --max-age",
-            Self::Deferred => "deferred; try later",
-            Self::Interrupted | Self::Terminated => "stopped by a signal",
-        }
+        core_cli::exit_code_meaning(self as u8).unwrap_or_default()
     }
 }
 
@@ -242,5 +227,18 @@ impl From<ErasureError> for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Failure {
         Failure { exit: Exit::Internal, error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_is_in_the_list_of_the_help_and_the_list_has_no_other() {
+        let codes: Vec<u8> = Exit::ALL.into_iter().map(|exit| exit as u8).collect();
+        let listed: Vec<u8> = core_cli::EXIT_CODES.iter().map(|exit| exit.code).collect();
+        assert_eq!(codes, listed);
+        assert_eq!(Exit::Partial.meaning(), "partial: what was read is not complete");
     }
 }

@@ -49,7 +49,7 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 pub fn main() -> ExitCode {
     // Errors of the command line are told in the format that it asks for, too.
     let wants_json = core_cli::asks_for_json(std::env::args_os());
-    let cli = core_cli::parse(std::env::args_os(), core_cli::EXIT_CODES);
+    let cli = core_cli::parse(std::env::args_os(), &core_cli::exit_code_list());
     let cli = cli.unwrap_or_else(|error| refuse(&error, wants_json));
     system::protect_process();
     output::hide_panics();

@@ -41,7 +41,7 @@ pub use self::destinations::{
     HtmlArguments, PurgeArguments, SyncArguments, TableFormat,
 };
 pub use self::diff::{DiffArguments, DiffDetail, DiffFormat};
-pub use self::exit_codes::EXIT_CODES;
+pub use self::exit_codes::{EXIT_CODES, ExitCode, exit_code_list, exit_code_meaning};
 pub use self::fleet::{FleetCommand, ScheduleArguments, StatusArguments};
 pub use self::format::{DocsFormat, LogFormat, Output, Page, PlanFormat, ReportFormat, RowFormat};
 pub use self::graph::{

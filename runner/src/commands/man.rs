@@ -24,7 +24,7 @@ pub(super) fn write(folder: &Path) -> Result<Exit, Failure> {
         }
         Err(error) => return Err(Failure::usage(format!("cannot read {shown}: {error}"))),
     }
-    let pages = man_pages(core_cli::EXIT_CODES).map_err(anyhow::Error::new)?;
+    let pages = man_pages(&core_cli::exit_code_list()).map_err(anyhow::Error::new)?;
     for ManPage { file_name, text } in &pages {
         let path = folder.join(file_name);
         write_new_file(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
