@@ -29,7 +29,7 @@ Examples:
   nexthink-graph run --metrics-file nexthink.prom
 
 If a destination is configured, the run then delivers the generation to it. Finally it evaluates the
-rules that are on (`nexthink-graph rules list`).")]
+enabled rules (`nexthink-graph rules list`).")]
     Run(RunArguments),
     /// Start runs on a schedule until Ctrl-C
     #[command(after_help = "\
@@ -131,7 +131,7 @@ Examples:
   nexthink-graph ask
   nexthink-graph ask --tag software
   nexthink-graph ask silent-devices
-  nexthink-graph ask package-below-version --param package=zoom --param version=6.39
+  nexthink-graph ask package-below-version --param package=Zoom --param version=6.0
 
 To add a question, put a TOML file into the folder `questions` beside the configuration.")]
     Ask(AskArguments),

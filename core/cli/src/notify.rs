@@ -10,7 +10,7 @@ pub enum NotifyCommand {
     /// Send a test message to a channel
     #[command(after_help = "\
 Example:
-  echo 'channels.a={kind=\"exec\",command=[\"cat\"]}' > notify.toml; nexthink-graph notify test a
+  echo 'channels.a={kind=\"exec\",command=[\"tee\",\"log\"]}' > notify.toml; nexthink-graph notify test a
 
 The channels are in notify.toml beside the configuration (docs/rules.md). It ends with exit code 6 if the
 receiver does not accept the message.")]

@@ -9,7 +9,7 @@ use crate::{Output, ReportFormat, TimeSpan};
 /// `rules` and what follows it.
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
-    /// List the rules, and which are on
+    /// List the rules, and which are enabled
     #[command(after_help = "\
 Examples:
   nexthink-graph rules list
@@ -75,7 +75,7 @@ Examples:
   nexthink-graph rules run --fail-on critical
   nexthink-graph rules run --dry-run device-silent-for-14-days
 
-Each run does the same after it has published. With --dry-run, it evaluates any rule, even one that is off,
+Each run does the same after it has published. With --dry-run, it evaluates any rule, even a disabled one,
 prints what the rule would find, and changes nothing.")]
     Run(RulesRunArguments),
     /// Print the rows of rules for the process that has started this one

@@ -16,7 +16,7 @@ pub fn rules_table(library: &Library, book: Option<&Book>, columns: Option<usize
         let record = book.and_then(|book| book.rule(&rule.id)).filter(|_| known.is_on);
         [
             rule.id.clone(),
-            if known.is_on { "on" } else { "off" }.to_owned(),
+            known.state().to_owned(),
             rule.severity.name().to_owned(),
             record.map_or("", |record| word(&record.result)).to_owned(),
             rule.title.clone(),
@@ -75,7 +75,7 @@ pub fn rule_object(known: &KnownRule, book: Option<&Book>) -> Value {
 /// Returns a rule with its state as a page.
 pub fn rule_page(known: &KnownRule, book: Option<&Book>) -> String {
     let rule = &known.rule;
-    let state = if known.is_on { "on" } else { "off" };
+    let state = known.state();
     let last = match book.and_then(|book| book.rule(&rule.id)) {
         Some(record) => record_text(record),
         None => "It was not evaluated yet.\n".to_owned(),

@@ -50,7 +50,7 @@ pub fn check_on(library: &Library, ids: &[String], program: &str) -> Result<(), 
     for id in ids {
         if !library.named(id).map_err(switch_failure)?.is_on {
             return Err(Failure::configuration(format!(
-                "rule `{id}` is off: `{program} rules enable {id}` switches it on, and --dry-run tries it as it is"
+                "rule `{id}` is disabled: `{program} rules enable {id}` enables it, and --dry-run tries it as it is"
             )));
         }
     }
@@ -110,7 +110,7 @@ mod tests {
             (
                 &["fan", "critical-alert-open"],
                 Some(
-                    "rule `critical-alert-open` is off: `graph rules enable critical-alert-open` switches it on, \
+                    "rule `critical-alert-open` is disabled: `graph rules enable critical-alert-open` enables it, \
                      and --dry-run tries it as it is",
                 ),
             ),

@@ -132,12 +132,12 @@ impl Messenger<'_> {
                 Attempt::Failed { reason, .. } | Attempt::Refused { reason } => {
                     return Err(Failure::new(
                         FailureKind::DestinationFailed,
-                        anyhow::anyhow!("{name} ({kind}) did not take the message: {reason}"),
+                        anyhow::anyhow!("{name} ({kind}) did not accept the message: {reason}"),
                     ));
                 }
             }
         }
-        Ok(format!("{name} ({kind}) took the message"))
+        Ok(format!("{name} ({kind}) accepted the message"))
     }
 
     /// The client for messages, with the trust and the proxy of the settings.

@@ -79,6 +79,13 @@ pub struct KnownRule {
     pub text: String,
 }
 
+impl KnownRule {
+    /// Returns the state in words.
+    pub fn state(&self) -> &'static str {
+        if self.is_on { "enabled" } else { "disabled" }
+    }
+}
+
 /// All valid rules, and the mistakes in the files of others.
 #[derive(Debug, Default)]
 pub struct Library {

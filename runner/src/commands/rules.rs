@@ -113,7 +113,7 @@ fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
     output::result(&listing::rules_table(&library, book.as_ref(), output::terminal_columns()));
     if !global.quiet && library.rules.iter().all(|known| !known.is_on) {
         let program = system::own_command();
-        output::note(&format!("no rule is on: `{program} rules enable ID` switches one on"));
+        output::note(&format!("no rule is enabled: `{program} rules enable ID` enables one"));
     }
     Ok(Exit::Complete)
 }
@@ -136,14 +136,14 @@ fn explain(global: &Global, id: &str, file: bool, format: ReportFormat) -> Resul
 fn switch(global: &Global, ids: &[String], on: bool) -> Result<Exit, Failure> {
     let folder = rules_folder(opened::folder(global).as_deref());
     let changed = library(global).switch(&folder, ids, on).map_err(switch_failure)?;
-    let word = if on { "on" } else { "off" };
+    let word = if on { "enabled" } else { "disabled" };
     let program = system::own_command();
     if changed.is_empty() {
-        output::note(&format!("nothing to do: switched {word} already"));
+        output::note(&format!("nothing to do: {word} already"));
     } else {
-        output::result(&format!("switched {word}: {}", changed.join(", ")));
+        output::result(&format!("{word}: {}", changed.join(", ")));
         output::note(&format!(
-            "the next run evaluates the rules that are on; `{program} rules run` does it now"
+            "the next run evaluates the enabled rules; `{program} rules run` does it now"
         ));
     }
     Ok(Exit::Complete)
@@ -210,7 +210,7 @@ fn print(report: &RulesReport, format: ReportFormat) -> Result<(), Failure> {
     }
     if report.has_no_rules() {
         let program = system::own_command();
-        output::note(&format!("no rule is on: `{program} rules list` shows all"));
+        output::note(&format!("no rule is enabled: `{program} rules list` shows all"));
     } else {
         output::result(&report.table(output::terminal_columns()));
     }

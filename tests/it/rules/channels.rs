@@ -86,7 +86,7 @@ fn each_channel_is_tried_by_a_command_that_says_why_it_fails() {
     let channels = Channels::new();
     for name in NAMES {
         let tried = done(&channels.scene, &["notify", "test", name]);
-        assert_eq!(tried.stdout, format!("{name} ({name}) took the message\n"));
+        assert_eq!(tried.stdout, format!("{name} ({name}) accepted the message\n"));
         assert_eq!(
             channels.sent().last().map(|(channel, _)| channel.as_str()),
             Some(name),
@@ -98,7 +98,7 @@ fn each_channel_is_tried_by_a_command_that_says_why_it_fails() {
     for name in &NAMES[..7] {
         let tried = channels.scene.program(&["notify", "test", name]);
         assert_eq!(tried.exit, Some(6), "{name}");
-        let expected = format!("{name} ({name}) did not take the message: ");
+        let expected = format!("{name} ({name}) did not accept the message: ");
         assert!(tried.stderr.contains(&expected), "{name}: {}", tried.stderr);
     }
     let unknown = channels.scene.program(&["notify", "test", "pager"]);

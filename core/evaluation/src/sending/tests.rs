@@ -128,14 +128,14 @@ async fn a_channel_is_tried_and_one_that_keeps_a_state_is_told_of_the_end_too() 
         Ok(line) => line,
         Err(failure) => format!("{:?}: {:#}", failure.kind, failure.error),
     };
-    assert_eq!(test("ops").await, "ops (slack) took the message");
+    assert_eq!(test("ops").await, "ops (slack) accepted the message");
     assert_eq!(receiver.requests().len(), 1);
-    assert_eq!(test("alerts").await, "alerts (alertmanager) took the message");
+    assert_eq!(test("alerts").await, "alerts (alertmanager) accepted the message");
     assert_eq!(receiver.requests().len(), 3, "opened and resolved");
     let unknown = "Configuration: there is no channel `mail`; the channels are alerts, ops";
     assert_eq!(test("mail").await, unknown);
     receiver.answer_with(404);
     let refused = test("ops").await;
-    let expected = "DestinationFailed: ops (slack) did not take the message: ";
+    let expected = "DestinationFailed: ops (slack) did not accept the message: ";
     assert!(refused.starts_with(expected), "{refused}");
 }
