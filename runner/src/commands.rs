@@ -180,8 +180,8 @@ fn configured_source(global: &Global) -> Result<config::Source, Failure> {
 /// The failure where nothing is configured.
 fn not_configured() -> Failure {
     Failure::usage(format!(
-        "there is no configuration: `{} init` writes {}, --config names another file, and variables \
-         {}… do without one",
+        "there is no configuration: `{} init` writes {}; name another file with --config, or set variables \
+         `{}…` instead of a file",
         system::own_command(),
         core_settings::DEFAULT_FILE,
         core_settings::VARIABLE_PREFIX

@@ -136,7 +136,7 @@ fn all_tenants_run_and_what_is_wrong_with_one_concerns_no_other() {
          `nexthink.regoin` is not a setting",
         "umbrella: the file of tenant acme keeps Nexthink tenant acme in the same store",
         "acme: fetch-devices: export started",
-        "error: 2 of 5 tenants are complete",
+        "error: 2 of 5 tenants complete",
     ] {
         assert!(ended.stderr.contains(line), "{line}\n{}", ended.stderr);
     }

@@ -146,7 +146,7 @@ impl fmt::Display for SkipReason {
             Self::Off { config_field } => {
                 write!(formatter, "off, until `queries.{config_field}` has a query ID")
             }
-            Self::NoTable { table } => write!(formatter, "no `[{table}]` in the configuration"),
+            Self::NoTable { table } => write!(formatter, "off, until `[{table}]` is configured"),
             Self::NotSelected => formatter.write_str("not among the steps asked for"),
             Self::NothingFetched => formatter.write_str("no step fetches a part of a generation"),
         }

@@ -4,7 +4,6 @@
 mod tests;
 
 use core_engine::{Cancellation, Ending, Failure, Host, StopReason};
-use core_terminal::count;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -44,8 +43,8 @@ impl AllRuns {
     pub fn summary(&self, complete: u8) -> String {
         let count_complete = self.exit_codes().filter(|code| *code == complete).count();
         format!(
-            "{count_complete} of {} are complete; the exit code is that of the worst other run",
-            count(self.runs.len(), "tenant")
+            "{count_complete} of {} tenants complete; the exit code is that of the worst run",
+            self.runs.len()
         )
     }
 }

@@ -168,7 +168,7 @@ impl<'a> Scheduler<'a> {
             self.told.remove(&broken.name);
             if is_asked || broken.is_new {
                 self.context.messages.error(&format!(
-                    "{}: {}\nno run of this tenant is started until that is mended",
+                    "{}: {}\nthis tenant is not run until the file is fixed",
                     broken.name, broken.problem
                 ));
             }

@@ -87,8 +87,7 @@ impl DiffRequest {
             if !known.contains(name) {
                 let suggestion = error::most_similar(name, &known).map(|best| known[best].clone());
                 let name = name.clone();
-                let (tables, condition) = (known, None);
-                return Err(QueryError::UnknownTable { name, suggestion, tables, condition });
+                return Err(QueryError::UnknownTable { name, suggestion, tables: known });
             }
         }
         self.check_properties()

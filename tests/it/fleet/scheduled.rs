@@ -26,7 +26,7 @@ fn a_broken_removed_or_added_file_concerns_its_tenant_alone() {
     fs::write(fleet.path(&FleetScene::file("initech")), late).expect("it can be written");
     running.signal("HUP");
     wait_for(&running, "acme: the configuration of tenant acme is not valid");
-    wait_for(&running, "no run of this tenant is started until that is mended");
+    wait_for(&running, "this tenant is not run until the file is fixed");
     wait_for(&running, "initech: the run has ended: complete");
 
     fs::remove_file(fleet.path(&FleetScene::file("globex"))).expect("it is ours");
