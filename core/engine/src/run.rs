@@ -221,10 +221,7 @@ async fn run_steps(
     let login_ahead_ms = offset.map(ClockOffset::ahead_ms);
     let events = Events { engine, plan: &plan, lock: &lock, login_ahead_ms, cancellation };
     let ended = apply_all(&plan, engine, fetching, applier, progress, cancellation).await;
-    if ended.is_err() {
-        table.shutdown().await;
-    }
-    let mut applier = ended?;
+    let mut applier = table.stop_if_failed(ended).await?;
     // Steps were applied in order of arrival; the report has them in the order of the plan.
     let place = |id: &str| plan.steps().iter().position(|planned| planned.step.id == id);
     applier.reports.sort_by_key(|report| place(report.id));
@@ -251,10 +248,7 @@ async fn run_steps(
     let context = PublishContext::new(engine, mark, clock);
     let used = std::mem::take(&mut applier.used);
     let published = publish(applier, context, report, ending, cancellation).await;
-    if published.is_err() {
-        table.shutdown().await;
-    }
-    let (generation, mut report) = published?;
+    let (generation, mut report) = table.stop_if_failed(published).await?;
     // At once: a run after one that is killed in what follows would publish them again, as complete as if they were new.
     retain::remove_used(files.downloads(), &used);
     // After the publication, so that a failure does not affect the generation.

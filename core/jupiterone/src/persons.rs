@@ -25,6 +25,9 @@ pub(crate) const PERSON: &str = "person";
 /// Their class.
 pub(crate) const CLASS: &str = "IS";
 
+/// The middle of the key of a relationship to a person. The key ends in an e-mail address.
+pub(crate) const IS: &str = "|is|";
+
 /// Their direction: from the user.
 pub(crate) const DIRECTION: &str = "FORWARD";
 
@@ -70,7 +73,7 @@ pub(crate) fn write_rows<E: From<JupiterOneError>>(
         let Some(email) = email.filter(|email| TextRule::Email.accepts(email)) else { continue };
         key.clear();
         json.clear();
-        key.extend([user, "|is|", DIRECTION, ":_class=Person:email=", email]);
+        key.extend([user, IS, DIRECTION, ":_class=Person:email=", email]);
         write(&key, user, email, &mut json);
         each(Object { key: &key, json: &json })?;
     }

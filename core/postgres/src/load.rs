@@ -120,8 +120,15 @@ impl<'a> Loading<'a> {
         if self.form.columns.iter().any(|column| has_other_type(&column)) {
             return Ok(false);
         }
+        let mut is_any_new = false;
         for column in self.form.columns.iter().filter(|column| !is_there(column)) {
             self.session.run(&action, &self.form.add_column(column)).await?;
+            is_any_new = true;
+        }
+        if let Some(without) = self.form.without_statistics(&self.personal_columns)
+            && is_any_new
+        {
+            self.session.run(&action, &without).await?;
         }
         let is_wanted = |name: &str| self.form.columns.iter().any(|column| column.name == name);
         for (name, _) in there.iter().filter(|(name, _)| !is_wanted(name)) {

@@ -97,9 +97,15 @@ impl Fetching {
         Fetching(fetching)
     }
 
-    /// Stops the export and waits until it has ended.
-    pub(super) async fn shutdown(&mut self) {
-        self.0.shutdown().await;
+    /// Passes a result on. After a failure, it stops the export and waits until it has ended.
+    pub(super) async fn stop_if_failed<T>(
+        &mut self,
+        result: Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if result.is_err() {
+            self.0.shutdown().await;
+        }
+        result
     }
 
     /// Waits for the export; returns nothing if there is none, or if a stop is requested.

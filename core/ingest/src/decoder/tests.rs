@@ -46,6 +46,18 @@ fn a_line_of_only_separators_takes_no_memory() {
     }
 }
 
+#[test]
+fn a_row_may_be_as_long_as_the_limit() {
+    let cell = "x".repeat(MAX_CELL_BYTES);
+    let row = vec![cell.as_str(); MAX_ROW_BYTES / MAX_CELL_BYTES];
+    let header: Vec<String> = (0..row.len()).map(|number| format!("c{number}")).collect();
+    let mut decoder = Decoder::default();
+    let file = format!("{}\n{}\n", header.join(","), row.join(","));
+    decoder.decode(file.as_bytes()).expect("it is not above the limit");
+    decoder.finish().expect("it is whole");
+    assert_eq!((decoder.counts.rows, decoder.counts.quarantine.rows), (1, 0));
+}
+
 /// A row with its own first cell and one of a few suffixes.
 fn row_with_suffix(number: usize, kind: usize) -> String {
     let quoted = if kind.is_multiple_of(3) { "\"Example, Inc.\"" } else { "Example" };

@@ -321,10 +321,6 @@ fn f20_oversized_cells_rows_and_headers_are_rejected_or_quarantined() {
     assert_eq!(at_once(format!("a\n{long}\n").as_bytes()), Err(RejectionReason::CellTooLong));
     assert_eq!(at_once(format!("a\n\"{long}\"\n").as_bytes()), Err(RejectionReason::CellTooLong));
     let mebibyte = "x".repeat(1024 * 1024);
-    let row = vec![mebibyte.as_str(); 16].join(",");
-    let header = "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p";
-    let longest = at_once(format!("{header}\n{row}\n").as_bytes()).expect("as long as may be");
-    assert_eq!(longest.rows.len(), 1);
     let row = vec![mebibyte.as_str(); 17].join(",");
     assert_eq!(at_once(format!("a\n{row}\n").as_bytes()), Err(RejectionReason::RowTooLong));
     let header: Vec<String> = (0..1025).map(|number| format!("c{number}")).collect();

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::error::JupiterOneError;
 use crate::objects::{LIST_END, ObjectKind};
+use crate::persons::IS;
 
 /// One upload. Only its compressed form is kept, so that six under way take little memory.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl Batch {
         Ok(parts.try_into().expect("a batch that is split has two objects or more"))
     }
 
-    /// The `_key` of its first object.
+    /// The `_key` of its first object, without an e-mail address.
     pub(super) fn first_key(&self) -> Result<Option<String>, JupiterOneError> {
         #[derive(Deserialize)]
         struct Keyed {
@@ -70,7 +71,11 @@ impl Batch {
         let json = self.json()?;
         let Some(&end) = self.ends.first() else { return Ok(None) };
         let object = &json[self.kind.list_start().len()..end as usize];
-        Ok(serde_json::from_slice::<Keyed>(object).ok().map(|keyed| keyed.key))
+        let keyed = serde_json::from_slice::<Keyed>(object).ok();
+        Ok(keyed.map(|Keyed { key }| match key.split_once(IS) {
+            Some((user, _)) => user.to_owned(),
+            None => key,
+        }))
     }
 
     fn json(&self) -> Result<Vec<u8>, JupiterOneError> {
@@ -221,6 +226,9 @@ mod tests {
         assert_eq!(keys(&second), ["a2", "b1"]);
         assert_eq!(second.runs.len(), 2);
         assert_eq!(second.first_key()?.as_deref(), Some("a2"));
+        let person = "u:1|is|FORWARD:_class=Person:email=a@acme.example";
+        let cut = batches(10_000, &[("a", person)])?;
+        assert_eq!(cut[0].first_key()?.as_deref(), Some("u:1"));
         let [first, second] = second.split()?;
         assert_eq!((keys(&first), keys(&second)), (vec!["a2".to_owned()], vec!["b1".to_owned()]));
         assert_eq!(json!(&*second.runs[0].type_name), json!("b"));

@@ -235,38 +235,39 @@ impl NotifySettings {
         if problems.is_empty() { Ok(Self { channels, routes: file.routes }) } else { Err(problems) }
     }
 
-    /// The channels that are to be told of a transition of a finding.
+    /// The channels that are to be told of a transition of a finding. A receiver that keeps a state of each finding is told of
+    /// the end of every one, whatever else its routes select: they may have selected it when it was opened, and the severity
+    /// or the labels of the rule be others now.
     pub fn channels_for(
         &self,
         finding: &Finding,
         rule: &RuleRecord,
         transition: Transition,
     ) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .routes
-            .iter()
-            .filter(|route| route.is_for(finding, rule, transition))
-            .flat_map(|route| route.to.get_ref().clone())
-            .collect();
+        let keeps_state = |name: &String| {
+            self.channels.get(name).is_some_and(|channel| channel.kind.keeps_state())
+        };
+        let mut names = Vec::new();
+        for route in self.routes.iter().filter(|route| route.is_for_rule(&finding.rule)) {
+            let is_selected = transition.is_for_people() && route.selects(rule, transition);
+            let is_told =
+                |name: &&String| is_selected || !transition.is_open() && keeps_state(name);
+            names.extend(route.to.get_ref().iter().filter(is_told).cloned());
+        }
         names.sort_unstable();
         names.dedup();
-        names.retain(|name| {
-            transition.is_for_people()
-                || self.channels.get(name).is_some_and(|channel| channel.kind.keeps_state())
-        });
         names
     }
 }
 
 impl Route {
-    fn is_for(&self, finding: &Finding, rule: &RuleRecord, transition: Transition) -> bool {
-        // A receiver that keeps state is always told of the end, whatever else the route selects.
-        let is_wanted =
-            self.on.is_empty() || self.on.contains(&transition) || !transition.is_for_people();
-        is_wanted
+    fn is_for_rule(&self, rule: &str) -> bool {
+        self.rules.is_empty() || self.rules.iter().any(|pattern| matches_pattern(pattern, rule))
+    }
+
+    fn selects(&self, rule: &RuleRecord, transition: Transition) -> bool {
+        (self.on.is_empty() || self.on.contains(&transition))
             && self.severity.is_none_or(|least| rule.severity >= least)
-            && (self.rules.is_empty()
-                || self.rules.iter().any(|pattern| matches_pattern(pattern, &finding.rule)))
             && self.labels.iter().all(|(name, value)| rule.labels.get(name) == Some(value))
     }
 }

@@ -79,6 +79,26 @@ fn a_route_is_for_a_severity_rules_labels_and_transitions() {
 }
 
 #[test]
+fn a_receiver_that_keeps_state_is_told_of_every_end() {
+    for route in ["on = [\"opened\"]", "severity = \"high\"", "labels = { team = \"shops\" }"] {
+        let pagerduty = "[channels.ops]\nkind = \"pagerduty\"\nrouting_key = { env = \"KEY\" }\n\
+                         [[routes]]\nto = [\"ops\"]\n";
+        let mut scene = Scene::new(&format!("{pagerduty}{route}\n"));
+        scene.rule = rule("labels = { team = 'shops' }\n");
+        scene.run(&["a"]);
+        assert_eq!(taken(&mut scene).len(), 1, "{route}");
+        // The rule is another team's, and less severe.
+        scene.rule.labels.clear();
+        scene.rule.severity = Severity::Low;
+        scene.run(&[]);
+        let told = taken(&mut scene);
+        let ended: Vec<_> =
+            told.iter().flat_map(|message| &message.items).map(|it| it.transition.name()).collect();
+        assert_eq!(ended, ["resolved"], "{route}");
+    }
+}
+
+#[test]
 fn an_overview_comes_once_a_day_or_a_week_outside_quiet_hours_whatever_the_clock_does() {
     for (overview, days) in [("daily", 1), ("weekly", 7)] {
         let settings = format!("overview = \"{overview}\"\nquiet_hours = \"00:00-12:00\"");
