@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::endpoints::Endpoints;
 use crate::error::{Endpoint, NexthinkError};
-use crate::escape::escaped;
+use crate::escape::{escaped, without_links};
 use crate::export::ExportStatus;
 use crate::identity::{ExportId, QueryId};
 use crate::journal::ExportJournal;
@@ -159,7 +159,8 @@ impl Client {
                 let description = body.error_description.as_deref().unwrap_or_default();
                 let description =
                     if description.is_empty() { "no reason given" } else { description };
-                ExportStatus::Failed { description: escaped(description, DESCRIPTION_CAP) }
+                let description = escaped(&without_links(description), DESCRIPTION_CAP);
+                ExportStatus::Failed { description }
             }
             _ => ExportStatus::Unknown,
         })

@@ -1,4 +1,4 @@
-//! Makes text from outside fit for a message: control characters escaped, length capped.
+//! Makes text from outside fit for a message: control characters escaped, links left out, length capped.
 
 use std::fmt::Write as _;
 
@@ -20,9 +20,40 @@ pub(crate) fn escaped(text: &str, cap: usize) -> String {
     shown
 }
 
+/// The text without the words that have an address, or a part of a signed one: whoever has the link can read the file.
+pub(crate) fn without_links(text: &str) -> String {
+    let has_link = |word: &str| word.contains("://") || word.to_lowercase().contains("x-amz-");
+    let mut shown = String::new();
+    for word in text.split_inclusive(char::is_whitespace) {
+        let rest = word.trim_end();
+        if has_link(rest) {
+            shown.push_str("(a link)");
+            shown.push_str(&word[rest.len()..]);
+        } else {
+            shown.push_str(word);
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
-    use super::escaped;
+    use super::{escaped, without_links};
+
+    #[test]
+    fn a_link_is_left_out_wherever_it_is() {
+        for (text, expected) in [
+            ("no row", "no row"),
+            ("", ""),
+            (
+                "cannot write https://b.example/a?X-Amz-Signature=c0 now",
+                "cannot write (a link) now",
+            ),
+            ("denied:\tx-amz-signature=c0\n", "denied:\t(a link)\n"),
+        ] {
+            assert_eq!(without_links(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn nothing_that_steers_a_terminal_is_left() {
