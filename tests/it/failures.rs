@@ -302,7 +302,7 @@ fn a_mistake_in_a_command_is_told_with_what_to_write() {
     For more information, try '--help'.
 
     # a configuration that is there: 2
-    error: nexthink-graph.toml exists already: --force replaces it, or choose another file
+    error: nexthink-graph.toml exists already: --force replaces it, or name another with `--config`
 
     # a period that is none: 2
     error: there is no audit trail to read: `[audit]` configures it
@@ -381,7 +381,7 @@ fn a_wrong_configuration_is_told_before_anything_is_asked_or_made() {
     error: the client secret is empty: see the file secret
 
     # no configuration: 2
-    error: there is no configuration: `nexthink-graph init` writes nexthink-graph.toml, --config names another file, and variables NEXTHINK_GRAPH__… do without one
+    error: there is no configuration: `nexthink-graph init` writes nexthink-graph.toml; name another file with --config, or set variables `NEXTHINK_GRAPH__…` instead of a file
 
     # another configuration that is not there: 2
     error: cannot read the configuration other.toml: No such file or directory (os error [number]); `nexthink-graph --config other.toml init` writes one, and --config names another

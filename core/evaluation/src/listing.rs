@@ -221,8 +221,8 @@ mod tests {
             let mut lines = words.filter(|words| words.first() == Some(&id));
             lines.next().unwrap_or_default().join(" ")
         };
-        assert_eq!(line("fan"), "fan on high complete A title 2");
-        assert_eq!(line("noise"), "noise off high A title 1");
+        assert_eq!(line("fan"), "fan enabled high complete A title 2");
+        assert_eq!(line("noise"), "noise disabled high A title 1");
     }
 
     #[tokio::test]

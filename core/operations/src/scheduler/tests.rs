@@ -139,7 +139,7 @@ async fn a_mistake_in_a_file_is_told_once_and_again_when_someone_asks() {
     let told = scene.told.take();
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("error: zeta: the configuration of tenant zeta is not valid"));
-    assert!(told[0].ends_with("no run of this tenant is started until that is mended"));
+    assert!(told[0].ends_with("this tenant is not run until the file is fixed"));
     assert!(scheduler.summary().ends_with("files with a mistake: 1"), "{}", scheduler.summary());
     play(&mut scheduler).await;
     assert_eq!(scene.launcher.take_started(), ["acme"], "the mistake concerns its tenant alone");
