@@ -209,7 +209,7 @@ async fn run_steps(
         Fetcher::new(engine, client, files.clone(), resumable, quota.clone(), progress.clone());
     let fetcher = fetcher.with_usual_times(&state);
     let applier = Applier::new(
-        Base { previous, replaces_all, parts: state.parts },
+        Base { previous, replaces_all, state },
         Reading { zone: engine.settings.time_zone.clone(), files: files.clone(), protection },
         options.accept_shrink.clone(),
         BackgroundTableWriter::start(staging, &plan, engine.settings.tags(), cancellation),

@@ -20,7 +20,7 @@ use super::background_tables::BackgroundTableWriter;
 use super::exports::{Fetched, FetchedFrom};
 use super::read::{Reader, Reading, Unreadable};
 use super::report::{StepOutcome, StepReport};
-use super::{fetch_files, parts};
+use super::{RunState, fetch_files, parts};
 use crate::cancellation::Cancellation;
 use crate::host::Host;
 use crate::settings::Settings;
@@ -33,6 +33,8 @@ pub(super) struct Applier {
     reading: Reading,
     /// True if the previous generation has other privacy settings, so that nothing may be carried over.
     replaces_all: bool,
+    /// The state that its run left.
+    state: RunState,
     /// Writes the entity tables of applied steps.
     pub(super) tables_writer: BackgroundTableWriter,
     cancellation: Cancellation,
@@ -56,8 +58,8 @@ pub(super) struct Base {
     pub(super) previous: Option<Generation>,
     /// True if it has other privacy settings, so that nothing may be carried over.
     pub(super) replaces_all: bool,
-    /// The number of parts of each step in its last complete export.
-    pub(super) parts: BTreeMap<String, u32>,
+    /// The state that its run left.
+    pub(super) state: RunState,
 }
 
 impl Applier {
@@ -69,7 +71,7 @@ impl Applier {
         cancellation: Cancellation,
         host: Host,
     ) -> Applier {
-        let Base { previous, replaces_all, parts } = base;
+        let Base { previous, replaces_all, state } = base;
         Applier {
             graph: Graph::default(),
             previous,
@@ -81,7 +83,8 @@ impl Applier {
             may_lose: BTreeMap::new(),
             reports: Vec::new(),
             failures: Vec::new(),
-            parts,
+            parts: state.parts.clone(),
+            state,
             used: BTreeSet::new(),
             held: Vec::new(),
             host,
@@ -270,12 +273,16 @@ impl Applier {
         if outcome != Outcome::Complete {
             return Ok(outcome);
         }
-        // Erased people are not among the removals: they are in no row of the previous generation any more.
+        // A profile may keep nothing by which an erasure finds a person in the store, so that the run is the first to
+        // remove them; one row may have been an object of each type. Rows that the last run has left out already excuse
+        // nothing: Nexthink goes on exporting them.
+        let suppressed = report.rows.suppressed.saturating_sub(self.state.suppressed(step.id));
         let removals = self.removals(step)?;
         let mut refused = removals.clone();
         refused.retain(|(type_name, before, removed)| {
             let is_accepted = self.accept_shrink.iter().any(|accepted| accepted == type_name);
-            ShrinkGuard::default().rejects(*before, *removed) && !is_accepted
+            let removed = removed.saturating_sub(suppressed);
+            ShrinkGuard::default().rejects(*before, removed) && !is_accepted
         });
         if refused.is_empty() {
             report.note_removals(&removals);

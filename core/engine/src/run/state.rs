@@ -42,11 +42,23 @@ pub struct StepState {
     /// The reason why it is not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The rows about erased people that were left out by the last run that has read them.
+    #[serde(default)]
+    pub(super) suppressed: u64,
 }
 
 impl RunState {
     /// Returns the state after the run of this report; `before` is the state after the previous run.
     pub(super) fn of_report(report: &RunReport, before: Self) -> Self {
+        let steps = report.steps.iter().map(|step| {
+            let suppressed = match step.outcome {
+                StepOutcome::Complete => step.rows.suppressed,
+                _ => step.rows.suppressed.max(before.suppressed(step.id)),
+            };
+            let (id, reason) = (step.id.to_owned(), step.reason.clone());
+            StepState { id, outcome: step.outcome, reason, suppressed }
+        });
+        let steps = steps.collect();
         let mut prepared_ms = before.prepared_ms;
         prepared_ms.extend(
             report
@@ -54,14 +66,9 @@ impl RunState {
                 .iter()
                 .filter_map(|step| Some((step.query_id.clone()?, step.prepared_ms?))),
         );
-        let steps = report.steps.iter().map(|step| StepState {
-            id: step.id.to_owned(),
-            outcome: step.outcome,
-            reason: step.reason.clone(),
-        });
         Self {
             version: VERSION,
-            steps: steps.collect(),
+            steps,
             parts: report.parts.clone(),
             held: report.held.iter().cloned().collect(),
             downloaded_bytes: report.steps.iter().map(|step| step.bytes).sum(),
@@ -79,6 +86,11 @@ impl RunState {
         // Older versions of the program kept these facts only in the report.
         let report = generation.attachment(report::FILE).ok().flatten();
         report.and_then(|bytes| Self::from_report(&bytes)).unwrap_or_default()
+    }
+
+    /// The rows about erased people in the last export of a step that was read.
+    pub(super) fn suppressed(&self, step: &str) -> u64 {
+        self.steps.iter().find(|known| known.id == step).map_or(0, |known| known.suppressed)
     }
 
     /// Reads the state of the generation before a run, if there is one.
@@ -109,6 +121,7 @@ impl RunState {
             id,
             outcome,
             reason,
+            suppressed: 0,
         });
         let (steps, prepared_ms) = (steps.collect(), BTreeMap::new());
         Some(Self { version: VERSION, steps, parts, held, downloaded_bytes, prepared_ms })

@@ -16,7 +16,7 @@ fn applier(place: &Place, replaces_all: bool) -> Applier {
     let writer = BackgroundTableWriter::start(staging, &plan, Vec::new(), &cancellation);
     let files = Files::new(place.lock.downloads().expect("there is room"), false, &host());
     let reading = Reading { zone: TimeZone::UTC, files, protection: None };
-    let base = Base { previous: None, replaces_all, parts: BTreeMap::new() };
+    let base = Base { previous: None, replaces_all, state: RunState::default() };
     Applier::new(base, reading, Vec::new(), writer, cancellation, host())
 }
 
