@@ -151,7 +151,7 @@ fn the_estate_is_searched_looked_up_and_queried_in_a_browser() {
 
     let questions = explorer.get(&analyst, "questions").json();
     assert!(questions.as_array().is_some_and(|all| all.len() >= 30), "{questions}");
-    let csv = explorer.get(&analyst, "query.csv?question=devices-without-user");
+    let csv = explorer.get(&analyst, "query.csv?question=devices-without-alert");
     assert_eq!(csv.status, 200, "{}", csv.body);
     assert!(csv.body.contains("\r\n"), "{}", csv.body);
 

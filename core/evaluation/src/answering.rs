@@ -10,7 +10,7 @@ use core_query::{
     Environment, Format, QueryError, QueryResult, QuerySession, QuerySettings, ResultWriter,
     planning,
 };
-use core_reading::{Reader, of_query};
+use core_reading::{Reader, of_query, possible_types};
 use core_rules::library::KnownRule;
 use core_rules::rule::{Language, Rule, RuleQuery};
 
@@ -85,7 +85,7 @@ async fn session(
         None => QuerySession::empty(settings),
     };
     let failed = |error| of_query(error, FailureKind::Internal);
-    let mut session = session.map_err(failed)?;
+    let mut session = session.map_err(failed)?.with_possible(possible_types());
     reader.add_events(&mut session).await?;
     session.add_table(status_table::table(reader, schedule)).map_err(failed)?;
     Ok(session)

@@ -181,8 +181,8 @@ impl Detail<'_> {
         json!(self.findings.book.detail(self.id, self.finding, self.findings.now))
     }
 
-    /// Returns the finding as a page.
-    pub fn page(&self) -> String {
+    /// Returns the finding as a page for a terminal of so many columns.
+    pub fn page(&self, columns: Option<usize>) -> String {
         let Self { findings: Findings { book, now, .. }, id, finding } = self;
         let object = self.object();
         let title = object["title"].as_str().unwrap_or_default();
@@ -205,11 +205,11 @@ impl Detail<'_> {
             lines.push(format!("silenced until {}: {}", time(silence.until), silence.why));
         }
         lines.push(String::new());
-        for (name, value) in object["row"].as_object().into_iter().flatten() {
+        let row = object["row"].as_object().into_iter().flatten().map(|(name, value)| {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            lines.push(format!("  {name}  {value}"));
-        }
-        lines.push(String::new());
+            (name.clone(), value)
+        });
+        lines.push(core_terminal::fields(row, "  ", columns));
         lines.extend(finding.history.iter().map(|entry| {
             format!("  {}  {}  ({}){}", time(entry.at), word(entry), entry.by, reason(entry))
         }));

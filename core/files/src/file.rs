@@ -56,12 +56,23 @@ impl File {
         options: &OpenOptions,
         effect: Effect<'_>,
     ) -> Result<Self, FileError> {
-        let action = match effect {
-            Effect::CreateFile(_) => "create the file",
-            _ => "open the file",
-        };
+        let is_created = matches!(effect, Effect::CreateFile(_));
         let opened = guarded(effect, || options.open(path));
-        let file = opened.map_err(FileError::from_io(action, path))?;
+        let file = opened.map_err(|error| {
+            // The error of the system stays: its number tells that this machine is the reason.
+            let has_no_folder = || {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                folder.is_some_and(|folder| !folder.is_dir())
+            };
+            let action = match error.kind() {
+                ErrorKind::NotFound if is_created && has_no_folder() => {
+                    "create a file in a folder that does not exist:"
+                }
+                _ if is_created => "create the file",
+                _ => "open the file",
+            };
+            FileError::from_io(action, path)(error)
+        })?;
         Ok(Self { file, path: path.to_owned() })
     }
 

@@ -55,6 +55,7 @@ fn replace_with(
     remove_leftovers(path);
     let mut temporary = create_temporary(path)?;
     let written = write(&mut temporary);
+    let written = written.map_err(|error| FileError { path: path.to_owned(), ..error });
     if let Err(error) = written.and_then(|()| rename(temporary.path(), path)) {
         // It may hold keys. If it cannot be removed either, the next call tries again.
         let _ = remove_file(temporary.path());
@@ -82,6 +83,7 @@ pub fn create_whole_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     remove_leftovers(path);
     let mut temporary = create_temporary(path)?;
     let written = write_and_sync(&mut temporary, bytes);
+    let written = written.map_err(|error| FileError { path: path.to_owned(), ..error });
     let created = written.and_then(|()| {
         let effect = Effect::Rename { from: temporary.path(), to: path };
         let renamed = guarded(effect, || rename_to_new(temporary.path(), path));
@@ -139,7 +141,8 @@ impl Replacement {
     ///
     /// As [`replace_file`].
     pub fn finish(mut self) -> Result<(), FileError> {
-        self.temporary.sync()?;
+        let synced = self.temporary.sync();
+        synced.map_err(|error| FileError { path: self.path.clone(), ..error })?;
         rename(self.temporary.path(), &self.path)?;
         self.is_in_place = true;
         sync_folder(&parent_of(&self.path)?)
@@ -215,7 +218,8 @@ fn create_temporary(path: &Path) -> Result<File, FileError> {
             {
                 continue;
             }
-            created => created?,
+            // The user knows the file by its own name.
+            created => created.map_err(|error| FileError { path: path.to_owned(), ..error })?,
         };
         // Another process may remove it as a leftover before it is locked. On file systems without
         // locks no process does that.
@@ -315,6 +319,25 @@ mod tests {
         replace_file(&path, b"new").expect("there is room");
         let mode = fs::metadata(&path).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_in_a_folder_that_does_not_exist_is_refused_by_its_own_name() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("none/rows.csv");
+        let errors = [
+            replace_file(&path, b"").expect_err("there is no folder"),
+            create_whole_file(&path, b"").expect_err("there is no folder"),
+            write_new_file(&path, b"").expect_err("there is no folder"),
+            Replacement::begin(&path).expect_err("there is no folder"),
+        ];
+        for error in errors {
+            let expected =
+                format!("cannot create a file in a folder that does not exist: {}", path.display());
+            assert_eq!(error.to_string(), expected);
+            assert!(error.source.raw_os_error().is_some(), "it is the system's");
+            assert_eq!(error.source.kind(), ErrorKind::NotFound);
+        }
     }
 
     #[test]

@@ -12,6 +12,22 @@ pub struct Graph {
     pub entities: Vec<EntityTable>,
     /// The types of relationships.
     pub relationships: Vec<RelationshipTable>,
+    /// The types that can be made, whether the graph has them or not. A query that asks for one that it lacks is told
+    /// how to make it.
+    pub possible: Vec<PossibleType>,
+}
+
+/// A type that a graph may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PossibleType {
+    /// The `_type`, which is the table's name.
+    pub name: String,
+    /// The `_class`; that of a relationship is in upper case.
+    pub classes: Vec<String>,
+    /// The types that a relationship goes out from and goes to; none for entities.
+    pub ends: Option<(String, String)>,
+    /// The condition under which it is made, such as "`queries.packages` names a query".
+    pub condition: String,
 }
 
 /// A type of entities: a table with a row for each.
@@ -88,6 +104,43 @@ impl Graph {
             table.name == name || table.classes.iter().any(|class| class == name)
         };
         self.entities.iter().filter(is_it).collect()
+    }
+
+    /// The types that can be made and that the graph lacks.
+    fn absent(&self) -> impl Iterator<Item = &PossibleType> {
+        self.possible.iter().filter(|possible| {
+            let is_it = |name: &String| *name == possible.name;
+            !self.entities.iter().any(|table| is_it(&table.name))
+                && !self.relationships.iter().any(|table| is_it(&table.name))
+        })
+    }
+
+    /// The condition under which the graph gets a type that it lacks; none for a type that it has or can never have.
+    pub fn condition_of(&self, name: &str) -> Option<&str> {
+        let mut absent = self.absent();
+        absent.find(|possible| possible.name == name).map(|possible| &*possible.condition)
+    }
+
+    /// A type of entities with this name or class that the graph lacks and can get.
+    pub(crate) fn absent_entity(&self, name: &str) -> Option<&PossibleType> {
+        self.absent().filter(|possible| possible.ends.is_none()).find(|possible| {
+            possible.name == name || possible.classes.iter().any(|class| class == name)
+        })
+    }
+
+    /// The types of relationships that the graph lacks and can get, with both ends.
+    pub(crate) fn absent_relationships(
+        &self,
+    ) -> impl Iterator<Item = (&PossibleType, &String, &String)> {
+        self.absent()
+            .filter_map(|possible| possible.ends.as_ref().map(|(from, to)| (possible, from, to)))
+    }
+}
+
+impl PossibleType {
+    /// The way to get it.
+    pub(crate) fn how_to_get(&self) -> String {
+        format!("{} is made once {} and a run has read it", self.name, self.condition)
     }
 }
 

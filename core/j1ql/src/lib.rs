@@ -13,7 +13,9 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 pub use self::diagnostic::{J1qlError, Span, Warning};
-pub use self::graph::{CREATED_ON, EntityTable, Graph, Kind, Property, RelationshipTable};
+pub use self::graph::{
+    CREATED_ON, EntityTable, Graph, Kind, PossibleType, Property, RelationshipTable,
+};
 pub use self::parser::{is_j1ql, parse};
 pub use self::sql::Environment;
 

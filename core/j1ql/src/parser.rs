@@ -384,6 +384,9 @@ impl Parser<'_> {
             TokenKind::End => "the end of the query".to_owned(),
         };
         let error = J1qlError::new(self.span(), format!("expected {expected}, found {found}"));
+        if let Some(text) = self.unquoted_text() {
+            return error.with_help(format!("a text needs quotes: '{text}'"));
+        }
         let before = self.at.checked_sub(1).map(|before| &self.tokens[before].kind);
         match self.kind() {
             TokenKind::Symbol(Symbol::Equal)

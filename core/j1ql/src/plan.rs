@@ -189,9 +189,14 @@ impl<'a> Plan<'a> {
             }
         }
         if let Some(&left) = dead_ends.last().filter(|_| dead_ends == lefts) {
+            let absent = self.absent(step, left, right, graph);
             let error = self.impossible(step, left, right, graph);
-            if !step.is_negated || !is_known(&step.verb.value, graph) {
-                return Err(error);
+            // What was not read cannot be counted as what there is not.
+            if !step.is_negated || absent.is_some() || !is_known(&step.verb.value, graph) {
+                return Err(match absent {
+                    Some(possible) => error.yet_to_be_made(possible),
+                    None => error,
+                });
             }
             let message = format!("{}, so nothing is left out", error.message);
             warnings.push(Warning::new(error.span, message));
@@ -438,6 +443,9 @@ fn unknown_head(name: &Name, graph: &Graph) -> J1qlError {
     if let Some(class) = same.filter(|class| classes.contains(class)) {
         return error
             .with_help(format!("write {class}, which is the class of these entities here"));
+    }
+    if let Some(absent) = graph.absent_entity(same.unwrap_or(&name.value)) {
+        return error.yet_to_be_made(absent);
     }
     // Names differ in case: `device` and `find` are the usual slips.
     if let Some(similar) = most_similar(&name.value, all) {

@@ -54,6 +54,18 @@ impl Context<'_> {
         }
     }
 
+    /// Adds to a warning about an unknown property, on the right of an operator, that it may be a text.
+    fn suggest_quotes(&mut self, span: Span) {
+        let is_it = |warning: &&mut Warning| {
+            warning.span == span
+                && warning.unknown_property.is_some()
+                && !warning.message.contains(';')
+        };
+        if let Some(warning) = self.warnings.iter_mut().find(is_it) {
+            warning.message.push_str("; a text needs quotes");
+        }
+    }
+
     fn add(&mut self, warning: Warning) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
@@ -71,6 +83,9 @@ pub(crate) fn write(
     let condition = match &query.condition {
         Some(filter) => {
             let mut resolve = |path: &Path, span, context: &mut Context<'_>| {
+                if let Some(error) = condition_on_answer(query, plan, path, span) {
+                    return Err(error);
+                }
                 selected_property(plan, path, span, &mut columns, context)
             };
             Some(condition::sql(filter, &mut resolve, context)?)
@@ -107,6 +122,28 @@ pub(crate) fn write(
         let _ = write!(sql, "\nOFFSET {skip}");
     }
     Ok(sql)
+}
+
+/// The error for a condition on a column of the answer, which exists only after all conditions; none for others.
+fn condition_on_answer(
+    query: &Query,
+    plan: &Plan<'_>,
+    path: &Path,
+    span: Span,
+) -> Option<J1qlError> {
+    let ([name], Some(Returns::Items(items))) = (path.parts.as_slice(), &query.returns) else {
+        return None;
+    };
+    let item = items.iter().find(|item| item.alias.as_ref() == Some(name))?;
+    if plan.has_name(name) {
+        return None;
+    }
+    let error = J1qlError::new(span, format!("{name} is a column of the answer, not a property"));
+    Some(error.with_help(if arithmetic::has_aggregate(&item.expression.value) {
+        "J1QL cannot filter a count or a sum; write the query in SQL, with HAVING".to_owned()
+    } else {
+        format!("write {} in its place", item.text)
+    }))
 }
 
 /// The part of a statement after the table of paths.
@@ -262,10 +299,8 @@ pub(crate) fn warn_unknown(
     span: Span,
     context: &mut Context<'_>,
 ) {
-    let near = match most_similar(property, known) {
-        Some(similar) => format!("; did you mean {similar}?"),
-        None => "; a text needs quotes".to_owned(),
-    };
+    let similar = most_similar(property, known);
+    let near = similar.map(|similar| format!("; did you mean {similar}?")).unwrap_or_default();
     let message = format!("nothing here has the property {property}{near}");
     let unknown_property = Some(property.to_owned());
     context.add(Warning { unknown_property, ..Warning::new(span, message) });

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use core_j1ql::{
-    Compiled, EntityTable, Environment, Graph, J1qlError, Kind, Property, RelationshipTable,
-    compile,
+    Compiled, EntityTable, Environment, Graph, J1qlError, Kind, PossibleType, Property,
+    RelationshipTable, compile,
 };
 
 fn graph() -> Graph {
@@ -33,6 +33,12 @@ fn graph() -> Graph {
         ]),
         has_history: true,
     };
+    let possible = |name: &str, class: &str, ends: Option<(&str, &str)>| PossibleType {
+        name: name.to_owned(),
+        classes: vec![class.to_owned()],
+        ends: ends.map(|(from, to)| (from.to_owned(), to.to_owned())),
+        condition: format!("`queries.{name}` names a query"),
+    };
     Graph {
         entities: vec![
             entity(
@@ -51,6 +57,11 @@ fn graph() -> Graph {
         relationships: vec![
             relationship("installed", "INSTALLED", "nexthink_device", "nexthink_package"),
             relationship("uses", "USES", "nexthink_user", "nexthink_device"),
+        ],
+        possible: vec![
+            possible("nexthink_device", "Device", None),
+            possible("nexthink_alert", "Alert", None),
+            possible("user_has_package", "HAS", Some(("nexthink_user", "nexthink_package"))),
         ],
     }
 }
@@ -71,6 +82,27 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ("FIND «device»", "there is no type device", "did you mean Device?"),
     ("FIND «nexthink_devices»", "there is no type", "did you mean nexthink_device?"),
     ("FIND «Router»", "there is no class Router", "the classes are Application, Device, User"),
+    (
+        "FIND «nexthink_alert»",
+        "there is no type nexthink_alert yet",
+        "nexthink_alert is made once `queries.nexthink_alert` names a query and a run has read it",
+    ),
+    ("FIND Device THAT HAS «Alert»", "there is no class Alert yet", "`queries.nexthink_alert`"),
+    (
+        "FIND User THAT «HAS» Application",
+        "there is no relationship HAS between User and Application yet",
+        "user_has_package is made once `queries.user_has_package` names a query",
+    ),
+    (
+        "FIND Application THAT !«RELATES» TO User",
+        "there is no relationship between Application and User yet",
+        "user_has_package is made once",
+    ),
+    (
+        "FIND Application THAT «HAS» >> User",
+        "there is no relationship HAS from Application to User",
+        "the relationships are",
+    ),
     (
         "FIND User THAT «USES» Application",
         "there is no relationship USES between User and Application",
@@ -99,6 +131,24 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ("FIND Device AS d RETURN DISTINCT «name»", "found `name`", "FIND UNIQUE"),
     ("FIND Device AS d RETURN CASE «WHEN» 1", "found `WHEN`", "coalesce"),
     ("FIND Device AS d RETURN count(d) «HAVING» 1", "found `HAVING`", "reads the answer"),
+    (
+        "FIND Device AS d THAT USES User AS u RETURN d.osName, count(u) AS n WHERE «n» > 2",
+        "n is a column of the answer, not a property",
+        "SQL, with HAVING",
+    ),
+    (
+        "FIND Device AS d WHERE «os» = 'a' RETURN d.osName AS os",
+        "os is a column of the answer",
+        "write d.osName in its place",
+    ),
+    ("FIND Device WITH osName = LAP«-»000002", "expected THAT", "quotes: 'LAP-000002'"),
+    ("FIND Device WITH osName = Windows «10»", "expected THAT", "quotes: 'Windows 10'"),
+    (
+        "FIND Device AS d THAT USES User AS u RETURN d.osName «count»(u)",
+        "expected a comma before the next column",
+        "separated by commas",
+    ),
+    ("FIND Device AS d RETURN d.osName AS os «d».memory", "expected a comma", "commas"),
     ("FIND Device «GROUP» BY osName", "found `GROUP`", "groups"),
     (
         "FIND Device WITH osName «IN» ('a')",
@@ -213,6 +263,9 @@ fn warnings_tell_what_may_not_be_meant() {
             "{query}: {warnings:?}"
         );
     }
+    let warnings = compiled("FIND Device WITH encrypted = false").expect("valid").warnings;
+    let messages: Vec<&str> = warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert_eq!(messages, ["nothing here has the property encrypted"]);
     assert_eq!(compiled("FIND Device WITH osName = 'a'").expect("valid").warnings, []);
 }
 

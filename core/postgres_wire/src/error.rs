@@ -146,7 +146,9 @@ fn of_query(error: &QueryError) -> &'static str {
         QueryError::MissingParameter { .. } | QueryError::UnknownParameter { .. } => {
             state::NO_PARAMETER
         }
-        QueryError::InvalidParameter { .. } => state::INVALID_TEXT,
+        QueryError::InvalidParameter { .. } | QueryError::UnreadableText { .. } => {
+            state::INVALID_TEXT
+        }
         QueryError::MemoryLimit { .. } => state::MEMORY,
         QueryError::Execution { .. } => state::DATA,
         _ => state::INTERNAL,
@@ -163,6 +165,7 @@ mod tests {
             name: "nexthink_package".to_owned(),
             suggestion: None,
             tables: Vec::new(),
+            condition: None,
         };
         let unknown_function =
             QueryError::Invalid { message: "Invalid function 'now2'".to_owned() };

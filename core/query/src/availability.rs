@@ -39,7 +39,9 @@ impl QuerySession {
         match planned {
             Ok(()) => None,
             // The list of all tables would be longer than the list of questions.
-            Err(QueryError::UnknownTable { name, .. }) => Some(format!("there is no table {name}")),
+            Err(QueryError::UnknownTable { name, condition: None, .. }) => {
+                Some(format!("there is no table {name}"))
+            }
             Err(QueryError::UnknownColumn { name, .. }) => {
                 Some(format!("there is no column {name}"))
             }
@@ -54,9 +56,11 @@ impl Parameter {
         let default = self.default.as_deref().map(|default| self.value(default));
         let other = || match self.kind {
             ParameterKind::Text => ParameterValue::Text("text".to_owned()),
-            ParameterKind::Integer => ParameterValue::Integer(1),
+            ParameterKind::Integer => ParameterValue::Integer(self.minimum.unwrap_or(1)),
             ParameterKind::Number => ParameterValue::Number(1.0),
             ParameterKind::Boolean => ParameterValue::Boolean(true),
+            ParameterKind::Network => ParameterValue::Text("10.0.0.0/8".to_owned()),
+            ParameterKind::Version => ParameterValue::Text("1".to_owned()),
         };
         default.and_then(Result::<_, QuestionError>::ok).unwrap_or_else(other)
     }

@@ -87,7 +87,8 @@ impl DiffRequest {
             if !known.contains(name) {
                 let suggestion = error::most_similar(name, &known).map(|best| known[best].clone());
                 let name = name.clone();
-                return Err(QueryError::UnknownTable { name, suggestion, tables: known });
+                let (tables, condition) = (known, None);
+                return Err(QueryError::UnknownTable { name, suggestion, tables, condition });
             }
         }
         self.check_properties()

@@ -47,10 +47,11 @@ pub enum QueryError {
     /// The query names a table that the generation does not have.
     #[error(
         "there is no table {name}{}",
-        suggestion.as_ref().map_or_else(
-            || format!("; the tables are {}", tables.join(", ")),
-            |other| format!(", did you mean {other}?"),
-        )
+        match (condition, suggestion) {
+            (Some(condition), _) => format!(" yet: it is made once {condition} and a run has read it"),
+            (None, Some(other)) => format!(", did you mean {other}?"),
+            (None, None) => format!("; the tables are {}", tables.join(", ")),
+        }
     )]
     UnknownTable {
         /// The table as the query names it.
@@ -59,6 +60,8 @@ pub enum QueryError {
         suggestion: Option<String>,
         /// All names there are.
         tables: Vec<String>,
+        /// The condition under which the generation gets the table, if it can.
+        condition: Option<String>,
     },
     /// No entity of the generation has the key.
     #[error("there is no entity with this key")]
@@ -154,6 +157,14 @@ pub enum QueryError {
         name: String,
         /// The type, in plain words.
         expected: String,
+    },
+    /// A function cannot read a text of the query, such as a network.
+    #[error("`{text}` is no {expected}")]
+    UnreadableText {
+        /// The text.
+        text: String,
+        /// The form that it has to have, with an example.
+        expected: &'static str,
     },
     /// The query needs more memory than it may use.
     #[error(

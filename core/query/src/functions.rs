@@ -1,7 +1,7 @@
 //! Functions of SQL that the engine does not have: versions, networks, ages.
 //!
 //! A value that cannot be read is unknown, so the answer is null: `version_lt` never calls a version safe that
-//! it does not understand.
+//! it does not understand. A network or version that is written in the query is checked before it runs (`literals`).
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -145,15 +145,19 @@ fn compare(left: &[&str], right: &[&str]) -> Option<Ordering> {
 /// address, or if none is inside and one cannot be read.
 fn is_any_in(addresses: &[&str], network: &[&str]) -> Option<bool> {
     let [network] = network else { return None };
-    let network = network.trim();
-    let network = network.parse::<IpNet>().or_else(|_| network.parse::<IpAddr>().map(IpNet::from));
-    let network = network.ok()?;
+    let network = read_network(network)?;
     let is_in = |address: &&str| Some(network.contains(&address.trim().parse::<IpAddr>().ok()?));
     let inside: Vec<Option<bool>> = addresses.iter().map(is_in).collect();
     if inside.contains(&Some(true)) {
         return Some(true);
     }
     (!inside.is_empty() && !inside.contains(&None)).then_some(false)
+}
+
+/// Reads a network such as `10.0.0.0/8`, or one address.
+pub(crate) fn read_network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok()
 }
 
 /// `days_since(time)`: whole days from a time, or from milliseconds since 1970-01-01 UTC, to the start

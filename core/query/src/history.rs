@@ -22,7 +22,7 @@ use crate::tables::{self, ContentKind};
 use crate::{error, planning};
 
 /// The end of the name of a table of history.
-const SUFFIX: &str = "_history";
+pub(crate) const SUFFIX: &str = "_history";
 
 /// The columns that name the generation of a row.
 pub(crate) const GENERATION: &str = "_generation";

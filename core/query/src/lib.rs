@@ -17,6 +17,7 @@ pub mod graph;
 mod history;
 mod j1ql;
 mod limits;
+mod literals;
 mod parameters;
 mod place;
 pub mod planning;
@@ -32,7 +33,7 @@ mod wording;
 
 pub use added::AddedTable;
 pub use added_schema::AddedFunction;
-pub use core_j1ql::{Compiled, Environment, J1qlError, Warning, is_j1ql};
+pub use core_j1ql::{Compiled, Environment, J1qlError, PossibleType, Warning, is_j1ql};
 pub use described::DescribedQuery;
 pub use diff::{DiffDetail, DiffReport, DiffRequest, TypeDiff};
 pub use error::QueryError;

@@ -15,6 +15,7 @@ impl QueryError {
             | Self::UnknownColumn { name, .. }
             | Self::AmbiguousColumn { name }
             | Self::Withheld { name, .. } => find(sql, name)?,
+            Self::UnreadableText { text, .. } => find_text(sql, text)?,
             Self::Invalid { message } => {
                 parser_place(sql, message).or_else(|| named_place(sql, message))?
             }
@@ -44,6 +45,14 @@ fn parser_place(sql: &str, message: &str) -> Option<Span> {
 fn named_place(sql: &str, message: &str) -> Option<Span> {
     let call = || mistyped_call(message)?.split('(').next();
     find(sql, unknown_function(message).or_else(|| unknown_qualifier(message)).or_else(call)?)
+}
+
+/// The first place where a text stands in single quotes.
+fn find_text(sql: &str, text: &str) -> Option<Span> {
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().ok()?;
+    let is_it = |token: &&TokenWithSpan| matches!(&token.token, Token::SingleQuotedString(found) if found == text);
+    let span = tokens.iter().find(is_it)?.span;
+    Some(Span { start: offset(sql, span.start)?, end: offset(sql, span.end)? })
 }
 
 /// The first place where a name stands, with the name of its table if that stands before it.

@@ -3,6 +3,8 @@
 //! Shipped questions are part of the program; those of the user are read from a folder. The explorer,
 //! rules and other readers ask them as the command line does.
 
+mod values;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
@@ -53,7 +55,7 @@ pub struct Question {
     /// The display of the answer.
     #[serde(default)]
     pub show: Show,
-    /// The remarks.
+    /// The values that it asks for.
     #[serde(default)]
     pub parameters: Vec<Parameter>,
     /// True if it comes with the program.
@@ -98,6 +100,9 @@ pub struct Parameter {
     /// The value if none is given, as text. Without one, a value must be given.
     #[serde(default)]
     pub default: Option<String>,
+    /// The least whole number that it may be; none for no limit, and for other types.
+    #[serde(default)]
+    pub minimum: Option<i64>,
     /// Its purpose.
     #[serde(default)]
     pub description: String,
@@ -115,6 +120,10 @@ pub enum ParameterKind {
     Number,
     /// `true` or `false`.
     Boolean,
+    /// An address or a network, such as `10.0.0.0/8`.
+    Network,
+    /// A version that can be compared, such as `10.0.22631`.
+    Version,
 }
 
 /// A question that cannot be read or asked.
@@ -176,7 +185,7 @@ pub enum QuestionError {
         /// The parameter.
         name: String,
         /// The form that it has to have.
-        expected: &'static str,
+        expected: String,
     },
     /// The query is no J1QL or does not fit the generation.
     #[error("the question {id} cannot be asked: {message}")]
@@ -322,6 +331,9 @@ impl Question {
             if !names.insert(comparable(&parameter.name)) {
                 return Err(format!("there are two parameters {}", parameter.name));
             }
+            if parameter.minimum.is_some() && parameter.kind != ParameterKind::Integer {
+                return Err(format!("{} has a minimum and is no integer", parameter.name));
+            }
             if let Some(default) = &parameter.default {
                 parameter.value(default).map_err(|error| format!("the default: {error}"))?;
             }
@@ -363,24 +375,6 @@ impl Question {
             values.insert(parameter.name.clone(), parameter.value(text)?);
         }
         Ok(values)
-    }
-}
-
-impl Parameter {
-    pub(crate) fn value(&self, text: &str) -> Result<ParameterValue, QuestionError> {
-        let value = match self.kind {
-            ParameterKind::Text => Some(ParameterValue::Text(text.to_owned())),
-            ParameterKind::Integer => text.trim().parse().ok().map(ParameterValue::Integer),
-            ParameterKind::Number => text.trim().parse().ok().map(ParameterValue::Number),
-            ParameterKind::Boolean => text.trim().parse().ok().map(ParameterValue::Boolean),
-        };
-        let expected = match self.kind {
-            ParameterKind::Text => "a text",
-            ParameterKind::Integer => "a whole number",
-            ParameterKind::Number => "a number",
-            ParameterKind::Boolean => "true or false",
-        };
-        value.ok_or_else(|| QuestionError::InvalidParameter { name: self.name.clone(), expected })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use core_j1ql::{Compiled, Graph};
+use core_j1ql::{Compiled, Graph, PossibleType};
 use core_store::{Generation, Table, TableKind};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -31,7 +31,7 @@ use crate::parameters::ParameterValue;
 use crate::stored::{self, StoredTable};
 use crate::tables::{self, ContentKind, TableInfo};
 use crate::withheld::Withholding;
-use crate::{bounded, codes, complexity, functions, history, parameters, planning, sums};
+use crate::{bounded, codes, complexity, functions, history, literals, parameters, planning, sums};
 
 /// The share of the memory limit for the result of one function call, which is held together with its inputs and with
 /// the values made from it.
@@ -124,6 +124,13 @@ impl QuerySession {
     #[must_use]
     pub fn with_volatile(mut self, properties: Vec<(String, String)>) -> Self {
         self.volatile = properties;
+        self
+    }
+
+    /// Names the types that can be made. An error about one that the generation lacks says how to get it.
+    #[must_use]
+    pub fn with_possible(mut self, possible: Vec<PossibleType>) -> Self {
+        self.graph.possible = possible;
         self
     }
 
@@ -225,6 +232,7 @@ impl QuerySession {
     }
 
     async fn execute(&self, plan: LogicalPlan) -> Result<QueryResult, QueryError> {
+        literals::check(&plan)?;
         let (tables, partial_tables) = self.check_files(&plan)?;
         let answer = self.context.execute_logical_plan(plan).await;
         let answer = answer.map_err(|error| self.error(&error))?;
@@ -260,7 +268,9 @@ impl QuerySession {
         let tables: Vec<_> = self.tables.iter().map(|table| table.name.clone()).collect();
         let suggestion = history::similar_name(&name, &tables)
             .or_else(|| error::most_similar(&name, &tables).map(|best| tables[best].clone()));
-        Some(QueryError::UnknownTable { name, suggestion, tables })
+        let type_name = name.strip_suffix(history::SUFFIX).unwrap_or(&name);
+        let condition = self.graph.condition_of(type_name).map(str::to_owned);
+        Some(QueryError::UnknownTable { name, suggestion, tables, condition })
     }
 
     async fn type_plan(

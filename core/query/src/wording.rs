@@ -70,6 +70,9 @@ const ADVICE: [(&str, &str); 2] = [
     ("Expected: end of statement", "a word before it may be misspelt or missing"),
 ];
 
+/// Parts of the engine's messages about LIKE and IN with values that cannot be compared.
+const INCOMPARABLE: [&str; 2] = ["a common type to coerce", "compatible types to compare"];
+
 /// Returns the engine's message in plain words, with the fix for the most frequent mistakes.
 pub(crate) fn in_plain_words(message: &str) -> String {
     let message = message.strip_prefix("sql parser error: ").unwrap_or(message);
@@ -85,10 +88,9 @@ pub(crate) fn in_plain_words(message: &str) -> String {
         return format!("{column} must be in GROUP BY, or within a function such as count or min");
     }
     if let Some((_, types)) = message.split_once("common argument type for comparison operation ") {
-        return format!(
-            "it compares values of different types, {}; a time is compared with a time, such as now() - interval '7 days'",
-            with_plain_types(types)
-        );
+        let types = with_plain_types(types);
+        let advice = comparison_advice(&types);
+        return format!("it compares values of different types, {types}{advice}");
     }
     if let Some(qualifier) = unknown_qualifier(message) {
         return format!("there is no table or alias {qualifier} in it");
@@ -117,8 +119,23 @@ pub(crate) fn in_plain_words(message: &str) -> String {
         );
     }
     let message = with_plain_types(message);
+    if INCOMPARABLE.iter().any(|part| message.contains(part)) {
+        let advice = comparison_advice(&message);
+        return format!("it compares values of different types{advice}");
+    }
     let advice = ADVICE.iter().find(|(part, _)| message.contains(part));
     advice.map_or_else(|| message.clone(), |(_, advice)| format!("{message}; {advice}"))
+}
+
+/// The fix for a comparison of values of these types, if it is a frequent mistake.
+fn comparison_advice(types: &str) -> &'static str {
+    if types.contains("list of texts") {
+        "; test a list with array_has, such as array_has(ipv4Addresses, '10.0.0.1')"
+    } else if types.contains("time") || types.contains("day") {
+        "; a time is compared with a time, such as now() - interval '7 days'"
+    } else {
+        ""
+    }
 }
 
 /// The table or alias of a message about one that the query does not have.

@@ -23,7 +23,7 @@ const COLUMNS: &str =
 pub struct Report {
     /// Its name.
     pub name: &'static str,
-    /// The question, in SQL. Its first line is a comment that says what it is about.
+    /// The question, in SQL. Its first line is a comment of one sentence that says what it is about.
     pub sql: &'static str,
 }
 
@@ -179,9 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn each_report_says_what_it_is_about() {
+    fn each_report_says_in_a_whole_sentence_what_it_is_about() {
         for report in REPORTS {
-            assert!(report.sql.starts_with("-- ") && !report.about().is_empty(), "{}", report.name);
+            let about = report.about();
+            let is_sentence = about.starts_with(char::is_uppercase) && about.ends_with('.');
+            assert!(report.sql.starts_with("-- ") && is_sentence, "{}: {about}", report.name);
         }
     }
 }

@@ -2,18 +2,23 @@
 
 use core_engine::{Failure, FailureKind};
 use core_model::step::Step;
-use core_query::QueryError;
 use core_query::questions::QuestionError;
+use core_query::{PossibleType, QueryError};
 use core_store::StoreError;
 
 /// Returns the failure for an error of a query: damage of the store, or else `otherwise`.
 pub fn of_query(error: QueryError, otherwise: FailureKind) -> Failure {
     match error {
         QueryError::Store(error @ StoreError::Damaged { .. }) => error.into(),
-        error => match missing_type(&error) {
-            Some(message) => Failure::new(otherwise, anyhow::Error::msg(message)),
-            None => Failure::new(otherwise, error),
-        },
+        QueryError::UnknownTable { name, suggestion, tables, condition } => {
+            let condition = condition.or_else(|| {
+                let mut possible = possible_types().into_iter();
+                possible.find(|possible| possible.name == name).map(|possible| possible.condition)
+            });
+            let error = QueryError::UnknownTable { name, suggestion, tables, condition };
+            Failure::new(otherwise, error)
+        }
+        error => Failure::new(otherwise, error),
     }
 }
 
@@ -30,19 +35,31 @@ pub(crate) fn internal(error: QueryError) -> Failure {
     of_query(error, FailureKind::Internal)
 }
 
-/// Returns the message about a table that a step would make; none for other errors.
-fn missing_type(error: &QueryError) -> Option<String> {
-    let QueryError::UnknownTable { name, .. } = error else { return None };
-    let steps = Step::all().into_iter();
-    let makers: Vec<_> = steps.filter(|step| step.type_names().any(|made| made == name)).collect();
-    let condition = match makers.iter().find_map(|step| step.query()) {
-        Some(query) => format!("`queries.{}` names a query", query.config_field),
-        None if makers.iter().any(|step| step.makes_events()) => {
-            "`[audit]` is configured".to_owned()
-        }
-        None => return None,
-    };
-    Some(format!("there is no table {name} yet: it is made once {condition} and a run has read it"))
+/// Returns the types that steps make, with the settings that they need.
+pub fn possible_types() -> Vec<PossibleType> {
+    let types = Step::all().into_iter().filter_map(|step| {
+        let condition = match step.query() {
+            Some(query) => format!("`queries.{}` names a query", query.config_field),
+            None if step.makes_events() => "`[audit]` is configured".to_owned(),
+            None => return None,
+        };
+        let entities = step.entities.iter().map(|entity| {
+            let classes = entity.class.iter().map(|class| class.name().to_owned()).collect();
+            (entity.type_name, classes, None)
+        });
+        let relationships = step.relationships.iter().map(|relationship| {
+            let ends = [&relationship.from, &relationship.to];
+            let [from, to] = ends.map(|end| end.entity.type_name.to_owned());
+            (relationship.type_name, vec![relationship.class.name().to_owned()], Some((from, to)))
+        });
+        Some(entities.chain(relationships).map(move |(name, classes, ends)| PossibleType {
+            name: name.to_owned(),
+            classes,
+            ends,
+            condition: condition.clone(),
+        }))
+    });
+    types.flatten().collect()
 }
 
 #[cfg(test)]
@@ -50,7 +67,12 @@ mod tests {
     use super::*;
 
     fn unknown_table(name: &str) -> QueryError {
-        QueryError::UnknownTable { name: name.to_owned(), suggestion: None, tables: Vec::new() }
+        QueryError::UnknownTable {
+            name: name.to_owned(),
+            suggestion: None,
+            tables: Vec::new(),
+            condition: None,
+        }
     }
 
     #[test]

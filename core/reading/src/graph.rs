@@ -106,7 +106,7 @@ impl<'a> OpenGraph<'a> {
                 ))));
             }
             Lookup::NotFound(_) => {
-                format!("no entity has the key or name {text}; these contain it")
+                format!("no entity has the key or name {text}; the entities above contain it")
             }
         });
         Err(NotFound::Unclear { lookup: Box::new(lookup), failure })

@@ -139,10 +139,15 @@ pub async fn write_answer(
     target: AnswerTarget<'_>,
     progress: &Progress,
 ) -> Result<(), Failure> {
+    // The other formats say it themselves, and programs read them.
+    let is_table = target.format == Some(Format::Table);
     match write(result, target, progress).await {
         Err(QueryError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(of_query(error, FailureKind::Configuration)),
-        Ok(partial_tables) => {
+        Ok(Written { partial_tables, is_empty }) => {
+            if is_empty && is_table {
+                reader.remark("no rows");
+            }
             if !partial_tables.is_empty() {
                 reader.remark(&format!(
                     "the answer is made from partial tables, which may lack rows or hold older ones: {}",
@@ -154,21 +159,30 @@ pub async fn write_answer(
     }
 }
 
-/// Returns the partial tables that the answer is made from.
+/// An answer that has been written.
+struct Written {
+    /// The partial tables that it is made from.
+    partial_tables: Vec<String>,
+    /// True if it has no rows.
+    is_empty: bool,
+}
+
 async fn write(
     mut result: QueryResult,
     target: AnswerTarget<'_>,
     progress: &Progress,
-) -> Result<Vec<String>, QueryError> {
+) -> Result<Written, QueryError> {
     // The first rows come before anything is printed: until then a failure can be mended by asking again.
     let mut batch = result.next().await?;
     progress.is_printed.set(true);
     let AnswerTarget { file, format, printed } = target;
     let mut answer = AnswerFile::open(file, format, &result.schema(), printed)?;
+    let mut is_empty = true;
     while let Some(rows) = batch {
+        is_empty &= rows.num_rows() == 0;
         answer.write(&rows)?;
         batch = result.next().await?;
     }
     answer.finish()?;
-    Ok(result.partial_tables().to_vec())
+    Ok(Written { partial_tables: result.partial_tables().to_vec(), is_empty })
 }

@@ -19,7 +19,7 @@ use core_store::{Generation, GenerationId, TenantStore};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::failure::{internal, of_question};
+use crate::failure::{internal, of_question, possible_types};
 use crate::past::Past;
 use crate::time::parse_time;
 use crate::{as_of, changes, events, findings_table, software_tables};
@@ -86,16 +86,17 @@ impl Reader<'_> {
     ///
     /// There is none yet, or none that the text names.
     pub fn generation(&self, as_of: Option<&str>) -> Result<Generation, Failure> {
-        if let Some(as_of) = as_of {
-            return as_of::open(self.tenant, as_of);
-        }
-        self.tenant.current()?.ok_or_else(|| {
-            Failure::configuration(format!(
+        let Some(current) = self.tenant.current()? else {
+            return Err(Failure::configuration(format!(
                 "tenant {} has no generation yet: `{} run` publishes one",
                 self.tenant.name(),
                 self.host.program
-            ))
-        })
+            )));
+        };
+        match as_of {
+            Some(as_of) => as_of::open(self.tenant, as_of),
+            None => Ok(current),
+        }
     }
 
     /// Opens the tables of a generation, and the events. There may be events before the first generation.
@@ -128,10 +129,10 @@ impl Reader<'_> {
         withholding: Option<Withholding>,
         generation: Option<&Generation>,
     ) -> Result<QuerySession, Failure> {
-        let mut session = match withholding {
-            Some(withholding) => session.withholding(withholding),
-            None => session,
-        };
+        let mut session = session.with_possible(possible_types());
+        if let Some(withholding) = withholding {
+            session = session.withholding(withholding);
+        }
         if let Some(generation) = generation {
             session.add_generation(generation).await.map_err(internal)?;
         }

@@ -4,6 +4,8 @@ use crate::tenant::TenantSpec;
 
 /// Seconds.
 const DAY: u64 = 86_400;
+/// The number of runs after which the demo stays the same.
+const MOST_STEPS: u32 = 12;
 
 impl TenantSpec {
     /// An estate whose objects were last seen in the month before today, but for one in 25 that has been silent for
@@ -13,14 +15,18 @@ impl TenantSpec {
         Self { now: now - now % DAY, silent_once_in: 25, ..Self::default() }
     }
 
-    /// The tenant of the demo: a run takes seconds.
-    pub fn demo(now: u64) -> Self {
+    /// The tenant of the demo: a run takes seconds. After earlier runs, further devices have got updates, titles have been
+    /// retired and alerts have been raised, so that there are changes to look at.
+    pub fn demo(now: u64, earlier_runs: u32) -> Self {
+        let steps = earlier_runs.min(MOST_STEPS);
         Self {
             seed: 1,
             devices: 500,
             users: 400,
             packages_per_device: 40,
-            alerts: 120,
+            alerts: 120 + 6 * steps,
+            retired_packages: steps,
+            updated_devices: 40 * steps,
             ..Self::living(now)
         }
     }
@@ -78,8 +84,17 @@ mod tests {
     }
 
     #[test]
+    fn the_demo_goes_on_with_every_run_until_it_stays() {
+        let specs: Vec<TenantSpec> = (0..20).map(|runs| TenantSpec::demo(DAY, runs)).collect();
+        for (runs, pair) in specs.windows(2).enumerate() {
+            assert_eq!(pair[0] != pair[1], runs < 12, "{runs}");
+        }
+        assert!(specs.iter().all(|spec| spec.updated_devices <= spec.devices));
+    }
+
+    #[test]
     fn what_is_chosen_takes_the_place_of_what_was_there_and_nothing_else_does() {
-        let mut tenant = TenantSpec::demo(DAY);
+        let mut tenant = TenantSpec::demo(DAY, 0);
         TenantChoices::default().apply(&mut tenant);
         let sizes = |tenant: &TenantSpec| {
             (tenant.seed, tenant.devices, tenant.users, tenant.packages_per_device, tenant.alerts)

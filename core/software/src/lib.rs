@@ -14,7 +14,7 @@ pub use eol::{EolMatch, Mapping, Products, Support};
 pub use error::SoftwareError;
 pub use exploited::{Candidate, ExploitedVulnerabilities};
 pub use system::{System, SystemMatch};
-pub use version::compare_versions;
+pub use version::{compare_versions, is_version};
 
 /// A package that is installed somewhere.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

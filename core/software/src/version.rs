@@ -7,6 +7,11 @@ pub fn compare_versions(left: &str, right: &str) -> Option<Ordering> {
     Some(libversion::version_compare2(cleaned(left)?, cleaned(right)?))
 }
 
+/// Returns whether a text is a version that can be compared.
+pub fn is_version(text: &str) -> bool {
+    cleaned(text).is_some()
+}
+
 /// A version without the `v` before it and notes such as `(x64)` behind it. None if the rest is no version:
 /// one begins with a digit and has no spaces.
 fn cleaned(text: &str) -> Option<&str> {
@@ -51,6 +56,7 @@ mod tests {
         ];
         for (left, right, order) in table {
             assert_eq!(compare_versions(left, right), order, "{left} {right}");
+            assert_eq!(is_version(left) && is_version(right), order.is_some(), "{left} {right}");
         }
     }
 

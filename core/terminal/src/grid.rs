@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use crate::fields::fields;
+
 /// The narrowest that columns become before records are written below each other.
 const MIN_COLUMN_WIDTH: usize = 6;
 /// The characters of the frame, in the order of the library.
@@ -42,15 +44,15 @@ impl Grid {
         self.rows.push(row);
     }
 
-    /// Writes the rows.
+    /// Writes the rows. Without any, nothing is written, since a header of many columns would hide that there are none.
     ///
     /// # Errors
     ///
     /// The writer fails.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         match self.fitting_widths() {
+            _ if self.rows.is_empty() => Ok(()),
             Some(widths) => self.write_grid(out, &widths),
-            None if self.rows.is_empty() => writeln!(out, "no rows"),
             None => self.write_records(out),
         }
     }
@@ -94,23 +96,17 @@ impl Grid {
 
     fn write_records(&self, out: &mut impl Write) -> io::Result<()> {
         let max_width = self.max_width.unwrap_or(usize::MAX);
-        let longest_name = self.header.iter().map(|name| name.width()).max().unwrap_or_default();
-        let name_width = longest_name.min(max_width / 2);
-        let value_width = max_width.saturating_sub(name_width + 2).max(1);
         for (number, row) in self.rows.iter().enumerate() {
             writeln!(out, "{}", cut(&format!("── row {} ──", number + 1), max_width))?;
-            for (name, cell) in self.header.iter().zip(row) {
-                let name = cut(name, name_width);
-                let space = " ".repeat(name_width.saturating_sub(name.width()));
-                writeln!(out, "{name}{space}  {}", cut(cell, value_width))?;
-            }
+            let cells = self.header.iter().cloned().zip(row.iter().cloned());
+            out.write_all(fields(cells, "", self.max_width).as_bytes())?;
         }
         Ok(())
     }
 }
 
 /// Cuts a text to so many terminal columns; `…` stands for what is cut off.
-fn cut(text: &str, width: usize) -> Cow<'_, str> {
+pub(crate) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     if text.width() <= width {
         return Cow::Borrowed(text);
     }
@@ -167,18 +163,20 @@ mod tests {
                    │ a long na… │       7 │\n\
                    └────────────┴─────────┘\n";
         assert_eq!(written(Some(24)), cut);
-        assert_eq!(written(Some(16)), "── row 1 ──\nname     a long…\ndevices  7\n");
+        assert_eq!(
+            written(Some(16)),
+            "── row 1 ──\nname     a long\n         name of\n         a\n         package\ndevices  7\n"
+        );
     }
 
     #[test]
-    fn a_grid_without_rows_is_a_header_or_a_word() {
+    fn a_grid_without_rows_is_empty_at_any_width() {
         let mut grid = Grid::new([("name".to_owned(), false)]);
-        let mut out = Vec::new();
-        grid.write(&mut out).expect("memory takes all");
-        assert_eq!(String::from_utf8_lossy(&out).lines().count(), 4);
-        grid.set_max_width(3);
-        out.clear();
-        grid.write(&mut out).expect("memory takes all");
-        assert_eq!(out, b"no rows\n");
+        for width in [None, Some(80), Some(3)] {
+            grid.max_width = width;
+            let mut out = Vec::new();
+            grid.write(&mut out).expect("memory takes all");
+            assert_eq!(out, b"", "{width:?}");
+        }
     }
 }

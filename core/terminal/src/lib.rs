@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod escape;
+mod fields;
 mod grid;
 mod numbers;
 mod report;
 mod results;
 
 pub use escape::{escape_for_terminal, escape_in_json, is_hidden};
+pub use fields::fields;
 pub use grid::Grid;
 pub use numbers::{age, bytes, count, plural};
 pub use report::table;

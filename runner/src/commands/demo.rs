@@ -20,9 +20,10 @@ pub(super) async fn run(global: &Global) -> Result<Exit, Failure> {
         output::note(demo::INTRODUCTION);
     }
     let mut simulated = SimulatorConfig::default();
-    simulated.behaviour.tenant = TenantSpec::demo(system::now().0 / 1_000);
-    let simulator = Simulator::start(simulated).await.map_err(anyhow::Error::new)?;
     let paths = config::paths(Path::new(""));
+    let earlier_runs = demo::generations(&paths)?;
+    simulated.behaviour.tenant = TenantSpec::demo(system::now().0 / 1_000, earlier_runs);
+    let simulator = Simulator::start(simulated).await.map_err(anyhow::Error::new)?;
     let config = demo::configuration(hosts(simulator.endpoints()), &paths)?;
     let secret = Secret::new(CLIENT_SECRET.to_owned());
     let ended = whole_run(global, &config, Some(secret), &RunOptions::default()).await;

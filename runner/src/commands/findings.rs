@@ -29,7 +29,7 @@ pub(super) async fn dispatch(global: &Global, command: FindingsCommand) -> Resul
             let one = findings.one(&id)?;
             match output {
                 ReportFormat::Json => output::json(&one.object())?,
-                ReportFormat::Table => output::result(&one.page()),
+                ReportFormat::Table => output::result(&one.page(output::terminal_columns())),
             }
         }
         FindingsCommand::Ack { ids, note, undo } => {

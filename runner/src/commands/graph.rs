@@ -80,7 +80,7 @@ fn print<Answer: Serialize>(
         (Err(NotFound::Unclear { lookup, failure }), format) => {
             match (&*lookup, format) {
                 (Lookup::Ambiguous(page) | Lookup::NotFound(page), ReportFormat::Table) => {
-                    output::result(&texts::hits(page, terminal_columns()));
+                    output::result(&texts::candidates(page, terminal_columns()));
                 }
                 (lookup, _) => output::json(lookup)?,
             }

@@ -252,6 +252,7 @@ static GRAPH: LazyLock<Graph> = LazyLock::new(|| {
     Graph {
         entities: vec![entity("nexthink_device", "Device"), entity("nexthink_user", "User")],
         relationships: vec![relationship],
+        possible: Vec::new(),
     }
 });
 

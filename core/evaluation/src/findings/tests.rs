@@ -100,7 +100,7 @@ async fn an_acknowledgement_is_shown_and_can_be_withdrawn() {
     let done = acknowledge(&reader, &ids, Acknowledging::Acknowledge { note }).await;
     assert_eq!(done.expect("it is open"), [format!("acknowledged: {}", ids[0])]);
     let findings = Findings::read(&reader).expect("there are some");
-    let page = findings.one(&id).expect("it is there").page();
+    let page = findings.one(&id).expect("it is there").page(None);
     let expected = "acknowledged by uid 1000 (tester) at 2026-03-02T06:01:00Z: ordered a fan";
     assert!(page.lines().any(|line| line == expected), "{page}");
     let table = findings.list(&Wanted::default(), None).table(None);
@@ -167,7 +167,7 @@ async fn a_silence_has_an_end_and_a_reason_and_names_what_it_is_about() {
     let [silence] = &findings.silence_objects()[..] else { panic!("there is one") };
     assert_eq!(silence["why"], "a move");
     let silenced = silence["id"].as_str().expect("it has one").to_owned();
-    let page = findings.one(&id(&findings, "a")).expect("it is there").page();
+    let page = findings.one(&id(&findings, "a")).expect("it is there").page(None);
     assert!(page.contains("silenced until 2026-03-02T08:01:00Z: a move"), "{page}");
 
     let ended = end_silence(&reader, &silenced).await.expect("it is in force");

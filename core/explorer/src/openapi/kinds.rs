@@ -181,8 +181,9 @@ pub(super) const KINDS: &[Kind] = &[
     ]),
     ("QuestionParameter", "A parameter of a question.", &[
         ("name", "text", "Its name in the query."),
-        ("type", "text", "`text`, `integer`, `number` or `boolean`."),
+        ("type", "text", "`text`, `integer`, `number`, `boolean`, `network` or `version`."),
         ("default", "text?", "The value if none is given. Without one, a value must be given."),
+        ("minimum", "integer?", "The least whole number that it may be."),
         ("description", "text", "What it is for."),
     ]),
     ("Privacy", "What is kept of people.", &[

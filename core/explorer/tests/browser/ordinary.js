@@ -144,7 +144,7 @@ async function questions(page) {
     check(await page.locator("main [role=alert]").count() === 0, `the example has an answer: ${example}`);
   }
   await go(page, "questions");
-  check(await page.getByText("there is no table nexthink_user_uses_device").count() === 2, "questions whose table is missing say so");
+  check(await page.getByText("there is no table nexthink_user_uses_device").count() === 3, "questions whose table is missing say so");
   for (const { id, parameters, unavailable } of await api(page, "questions")) {
     if (unavailable || parameters.some((known) => known.default === null)) continue;
     await go(page, `questions/${id}`);
@@ -153,7 +153,7 @@ async function questions(page) {
   await go(page, "questions/users-with-several-devices");
   check(await page.locator("main [role=alert]").count() === 0, "a question whose table is missing is not asked");
   check(await page.getByText("there is no table").count() === 1, "its page says why");
-  await go(page, "questions/devices-without-user");
+  await go(page, "questions/devices-without-alert");
   await page.getByRole("link", { name: "Show in the graph" }).click();
   await settled(page);
   check(await page.locator(".node").count() > 1, "the answer to a question is shown in the graph");

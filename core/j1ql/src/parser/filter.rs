@@ -109,6 +109,31 @@ impl Parser<'_> {
         Ok(Operator { is_negated: *is_negated, relation: *relation })
     }
 
+    /// The text around this token that lacks quotes: a word on the right of an operator, and what stands behind it.
+    pub(super) fn unquoted_text(&self) -> Option<&str> {
+        let [operator, word] = [2, 1]
+            .map(|places| self.at.checked_sub(places).map(|before| &self.tokens[before].kind));
+        let (Some(TokenKind::Symbol(symbol)), Some(TokenKind::Word(word))) = (operator, word)
+        else {
+            return None;
+        };
+        let is_operator = OPERATORS.iter().any(|(known, ..)| known == symbol);
+        let is_more = match self.kind() {
+            TokenKind::Number(_) => true,
+            TokenKind::Symbol(symbol) => {
+                matches!(symbol, Symbol::Minus | Symbol::Plus | Symbol::Slash | Symbol::Star)
+            }
+            _ => false,
+        };
+        if !(is_operator && is_more) || is_keyword(word) {
+            return None;
+        }
+        let (start, end) = (self.previous_span().start, self.span().end);
+        let ends = |next: char| next.is_whitespace() || next == ')';
+        let rest = self.query[end..].find(ends).unwrap_or(self.query.len() - end);
+        Some(&self.query[start..end + rest])
+    }
+
     fn operand(&mut self) -> Result<Spanned<Operand>, J1qlError> {
         let start = self.span();
         let value = if self.take(Symbol::Open) {

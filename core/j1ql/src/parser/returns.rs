@@ -1,6 +1,6 @@
 //! The columns that a query returns, and their order.
 
-use super::{Parser, instead_of};
+use super::{Parser, instead_of, is_keyword};
 use crate::diagnostic::{J1qlError, most_similar};
 use crate::lexer::{Symbol, TokenKind};
 use crate::syntax::{
@@ -17,6 +17,15 @@ impl Parser<'_> {
         let mut items = vec![self.item()?];
         while self.take(Symbol::Comma) {
             items.push(self.item()?);
+        }
+        let is_column = matches!(self.kind(), TokenKind::Word(word) if !is_keyword(word))
+            && matches!(self.ahead(1), TokenKind::Symbol(Symbol::Open | Symbol::Dot));
+        if is_column {
+            let error = self.unexpected("a comma before the next column");
+            return Err(match &error.help {
+                Some(_) => error,
+                None => error.with_help("columns are separated by commas"),
+            });
         }
         Ok(Returns::Items(items))
     }

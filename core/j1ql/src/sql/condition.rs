@@ -63,6 +63,7 @@ fn comparison_sql(
         (Operand::Property(one), Operand::Property(other)) => {
             let one = resolve(one, left.span, context)?;
             let other = resolve(other, right.span, context)?;
+            context.suggest_quotes(right.span);
             let span = left.span.to(right.span);
             Ok(compare_properties(&one, *operator, &other, span, context))
         }
@@ -77,6 +78,7 @@ fn comparison_sql(
                 error.with_help("write property ~= 'text'")
             })?;
             let property = resolve(path, right.span, context)?;
+            context.suggest_quotes(right.span);
             let operator = Operator { relation, ..*operator };
             compare_operand(&property, operator, left, context)
         }

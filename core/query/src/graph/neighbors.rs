@@ -74,7 +74,8 @@ impl GraphReader<'_> {
             let suggestion =
                 crate::error::most_similar(relationship, &tables).map(|best| tables[best].clone());
             let name = relationship.to_owned();
-            return Err(QueryError::UnknownTable { name, suggestion, tables });
+            let condition = self.session.graph.condition_of(&name).map(str::to_owned);
+            return Err(QueryError::UnknownTable { name, suggestion, tables, condition });
         };
         let limit = limit.clamp(1, MAX_PAGE);
         let at = self.edges_at(group, key, from, limit + 1).await?;

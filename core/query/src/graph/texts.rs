@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use core_terminal::{count, table};
+use core_terminal::{count, fields, table};
 use serde_json::Value;
 
 use super::{
@@ -24,8 +24,8 @@ pub fn overview(shown: &EntityOverview, columns: Option<usize>) -> String {
         );
     }
     text.push('\n');
-    let rows = properties.0.iter().map(|(name, value)| [name.clone(), plain(value)]);
-    text.push_str(&table(["property", "value"], rows, 2, columns));
+    let rows = properties.0.iter().map(|(name, value)| (name.clone(), plain(value)));
+    text.push_str(&fields(rows, " ", columns));
     text.push('\n');
     text.push_str(&groups(&shown.neighbors, columns));
     if shown.alerts.count > 0 {
@@ -165,6 +165,16 @@ pub fn hits(page: &SearchPage, columns: Option<usize>) -> String {
     if page.hits.is_empty() {
         return "nothing found\n".to_owned();
     }
+    hits_with(page, "raise --limit, or name a type with --type", columns)
+}
+
+/// Returns the entities that a name may stand for.
+pub fn candidates(page: &SearchPage, columns: Option<usize>) -> String {
+    hits_with(page, "`search` lists them", columns)
+}
+
+/// Returns hits, and the way to see more of them.
+fn hits_with(page: &SearchPage, way_to_more: &str, columns: Option<usize>) -> String {
     let rows = page.hits.iter().map(|hit| {
         let EntityRef { key, type_name, .. } = &hit.entity;
         let found = match hit.property.as_str() {
@@ -173,9 +183,16 @@ pub fn hits(page: &SearchPage, columns: Option<usize>) -> String {
         };
         [hit.entity.title().to_owned(), type_name.clone(), key.clone(), found]
     });
-    let mut text = table(["name", "type", "key", "found in"], rows, 4, columns);
+    let rows: Vec<[String; 4]> = rows.collect();
+    // Most searches find names alone.
+    let mut text = if rows.iter().all(|[.., found]| found.is_empty()) {
+        let rows = rows.into_iter().map(|[name, type_name, key, _]| [name, type_name, key]);
+        table(["name", "type", "key"], rows, 3, columns)
+    } else {
+        table(["name", "type", "key", "found in"], rows, 4, columns)
+    };
     if page.more > 0 {
-        let _ = writeln!(text, "and {} more: raise --limit, or name a type with --type", page.more);
+        let _ = writeln!(text, "and {} more: {way_to_more}", page.more);
     }
     text
 }
@@ -249,6 +266,27 @@ mod tests {
             "3 relationships not shown: --limit raises the number for each entity and type",
         ];
         assert_eq!(rows(&neighborhood(&around, None)), expected);
+    }
+
+    #[test]
+    fn hits_say_where_they_were_found_unless_all_are_names() {
+        use super::super::{MatchKind, SearchHit};
+        let hit = |property: &str| SearchHit {
+            entity: entity("a"),
+            property: property.to_owned(),
+            value: "10.1.2.3".to_owned(),
+            kind: MatchKind::Substring,
+        };
+        let page = |properties: &[&str]| SearchPage {
+            hits: properties.iter().map(|property| hit(property)).collect(),
+            more: 2,
+        };
+        let by_name = hits(&page(&["name", "displayName", "_key"]), None);
+        assert!(!by_name.contains("found in") && by_name.contains("--limit"), "{by_name}");
+        let found = hits(&page(&["name", "ipv4Addresses"]), None);
+        assert!(found.contains("found in") && found.contains("ipv4Addresses: 10.1.2.3"), "{found}");
+        let several = candidates(&page(&["name"]), None);
+        assert!(several.contains("and 2 more: `search` lists them"), "{several}");
     }
 
     #[test]

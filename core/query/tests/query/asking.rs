@@ -229,12 +229,30 @@ async fn an_answer_names_the_partial_tables_that_it_is_made_from() -> Checked {
 async fn versions_networks_and_ages_have_functions() -> Checked {
     let (_place, session) = estate().await?;
     let sql = "select version_compare('1.10', 'v1.9'), version_lt(version, '1.1'), \
-               version_lt(version, 'soon') is null \
+               version_lt(version, lower('SOON')) is null \
                from nexthink_device_installed_package order by version";
     assert_eq!(rows(&session, sql).await?, ["1,true,true", "1,false,true", "1,false,true"]);
     let sql = "select ip_in('10.1.2.3', '10.0.0.0/8'), ip_in(['11.1.1.1', '10.1.1.1'], '10.0.0.0/8'), \
                ip_in(null, '10.0.0.0/8') is null";
     assert_eq!(rows(&session, sql).await?, ["true,true,true"]);
+    for (sql, expected) in [
+        (
+            "select ip_in(name, 'abc') from nexthink_device",
+            "`abc` is no address or network such as",
+        ),
+        (
+            "select 1 where exists (select 1 from nexthink_device where ip_in('10.0.0.1', '10.0.0.0/99'))",
+            "`10.0.0.0/99` is no address or network",
+        ),
+        (
+            "select version_lt(version, 'soon') from nexthink_device_installed_package",
+            "`soon` is no version such as 10.0.22631",
+        ),
+    ] {
+        let error = session.sql(sql).err().ok_or(sql)?;
+        let shown = error.render(sql).ok_or(sql)?;
+        assert!(shown.starts_with(expected) && shown.contains("^^^^^"), "{shown}");
+    }
     let sql = "select days_since(now() - interval '3 days'), \
                days_since(cast(to_unixtime(now() - interval '50 hours') * 1000 as bigint)), \
                days_since(lastSeenOn) > 300, days_since(null) is null \

@@ -94,12 +94,8 @@ async fn csv_is_quoted_and_runs_no_formula() -> Checked {
 #[tokio::test]
 async fn an_answer_without_rows_is_whole_in_every_format() -> Checked {
     let (_place, session) = estate().await?;
-    let table = [
-        (Format::Table, "┌───┐\n│ n │\n├───┤\n└───┘\n"),
-        (Format::Json, "[]\n"),
-        (Format::Ndjson, ""),
-        (Format::Csv, "n\r\n"),
-    ];
+    let table =
+        [(Format::Table, ""), (Format::Json, "[]\n"), (Format::Ndjson, ""), (Format::Csv, "n\r\n")];
     for (format, expected) in table {
         let text =
             answer(&session, format, "select name n from nexthink_device where false").await?;
@@ -175,13 +171,13 @@ async fn records_are_below_each_other_where_columns_do_not_fit() -> Checked {
         "_class       [\"Device\",\"Host\"]",
         "name         =DEV\\u{1b}[2J",
         "displayName  DEV-2",
-        "memory       ",
-        "score        ",
+        "memory",
+        "score",
         "",
     ];
     assert_eq!(on_terminal(&session, Format::Table, 40, sql).await?, expected.join("\n"));
     let nothing = "select * from nexthink_device where false";
-    assert_eq!(on_terminal(&session, Format::Table, 40, nothing).await?, "no rows\n");
+    assert_eq!(on_terminal(&session, Format::Table, 40, nothing).await?, "");
     Ok(())
 }
 

@@ -1,5 +1,6 @@
--- Failed logins by account, the most first. Where the system tells of one, the account that failed is a
--- pair of the message or, in the form of the classic interface, the end of its sentence.
+-- Failed logins by account, most first.
+-- Where the system tells of one, the account that failed is a pair of the message or, in the form of the classic
+-- interface, the end of its sentence.
 select coalesce(
          replace(replace(
            regexp_match(details, '(?:^\{|,)"(?:name|user|username|login)":"((?:[^"\\]|\\.)*)"')[1],

@@ -1,4 +1,4 @@
--- Changes on a weekend, or before 7 and after 19 o'clock by UTC.
+-- Changes on a weekend, or before 7 and after 19 o'clock in UTC.
 select "occurredOn", action, account, message
 from nexthink_audit_event
 where action in ('user-change', 'role-change', 'api-credential-change', 'support-access',

@@ -31,7 +31,7 @@ async fn an_entity_is_named_by_its_key_or_by_a_name_that_it_alone_has() {
     }
     let several = "2 entities are named LAP-2: name the one by its key".to_owned();
     assert_eq!(reason(graph.show("LAP-2").await), (several, 2));
-    let part = "no entity has the key or name LAP; these contain it".to_owned();
+    let part = "no entity has the key or name LAP; the entities above contain it".to_owned();
     assert_eq!(reason(graph.show("LAP").await), (part, 3));
     let (text, candidates) = reason(graph.show("printer").await);
     assert_eq!(

@@ -47,7 +47,8 @@ impl Tenant {
         row.uid(uid(seed, Kind::DeviceUid, device));
         push_name(&mut dice, device, row);
         row.uid(uid(seed, Kind::CollectorUid, device));
-        push_operating_system(&mut dice, platform, row);
+        let is_updated = device < u64::from(self.spec.updated_devices);
+        push_operating_system(&mut dice, platform, is_updated, row);
         push_hardware(&mut dice, platform, device, row);
         let last_seen = self.last_seen(&mut dice, device);
         row.time(last_seen);
@@ -82,10 +83,12 @@ fn push_name(dice: &mut Dice, device: u64, row: &mut Row) {
     }
 }
 
-fn push_operating_system(dice: &mut Dice, platform: Platform, row: &mut Row) {
+fn push_operating_system(dice: &mut Dice, platform: Platform, is_updated: bool, row: &mut Row) {
     let revision = 2_000 + dice.below(4_000);
     match platform {
         Platform::Windows => {
+            // The revision of an update is higher than all before it.
+            let revision = if is_updated { revision + 4_000 } else { revision };
             row.text("Windows");
             let release = *dice.pick(&[&("24H2", 26_100), &("23H2", 22_631), &("22H2", 19_045)]);
             let generation = if release.1 == 19_045 { 10 } else { 11 };

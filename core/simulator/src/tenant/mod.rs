@@ -43,6 +43,8 @@ pub struct TenantSpec {
     /// The number of titles that are removed from every device: the first of the catalogue, which
     /// are the most popular ones for Windows.
     pub retired_packages: u32,
+    /// The number of devices that have got an update of Windows, if they run it: the first of the estate.
+    pub updated_devices: u32,
     /// The number of devices without any login: the first of the estate.
     pub idle_devices: u32,
     /// The number of further rows of the packages export, and of the alerts export, that name a
@@ -68,6 +70,7 @@ impl Default for TenantSpec {
             packages_per_device: 20,
             alerts: 80,
             retired_packages: 0,
+            updated_devices: 0,
             idle_devices: 0,
             dangling_rows: 0,
             duplicate_rows: 0,

@@ -74,7 +74,7 @@ function Parameters({ parameters, given }) {
   const kinds = { integer: "number", number: "number", text: "text", boolean: "text" };
   return html`<form class="row" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); setParams(values, false); }}>
     ${parameters.map((parameter) => html`<label class="field">${parameter.description || parameter.name}
-      <input class="input" type=${kinds[/** @type {keyof typeof kinds} */ (parameter.type)] ?? "text"} step="any" value=${values[parameter.name]}
+      <input class="input" type=${kinds[/** @type {keyof typeof kinds} */ (parameter.type)] ?? "text"} step="any" min=${parameter.minimum ?? undefined} value=${values[parameter.name]}
         onInput=${(/** @type {any} */ event) => setValues({ ...values, [parameter.name]: event.target.value })} /></label>`)}
     <button class="button primary">Ask</button></form>`;
 }

@@ -9,8 +9,8 @@ pub(super) const CASES: [Case; 37] = [
     ("account-overview-users", "", "region accountName users", &["eu Acme 3"]),
     ("devices-not-seen", "", "deviceName", &["DEV-3"]),
     ("new-devices", "", "deviceName", &["DEV-3"]),
-    ("devices-without-user", "", "displayName", &["DEV-3", "DEV-4", "DEV-5"]),
-    ("devices-without-alert", "", "displayName", &["DEV-3", "DEV-4", "DEV-5"]),
+    ("devices-without-user", "", "deviceName", &["DEV-3", "DEV-4", "DEV-5"]),
+    ("devices-without-alert", "", "deviceName", &["DEV-3", "DEV-4", "DEV-5"]),
     (
         "os-versions",
         "",
@@ -22,14 +22,14 @@ pub(super) const CASES: [Case; 37] = [
     ("silent-devices", "", "deviceName days", &["DEV-3 40"]),
     ("silent-devices", "days=28", "deviceName days", &["DEV-3 40", "DEV-2 29"]),
     ("devices-missing-software", "software=acme agent", "deviceName", &["DEV-3", "DEV-4", "DEV-5"]),
-    ("unsupported-os-builds", "", "deviceName unknown", &["DEV-2 false", "DEV-4 true"]),
+    ("unsupported-os-builds", "os=Windows", "deviceName unknown", &["DEV-2 false", "DEV-4 true"]),
     ("devices-in-network", "", "deviceName", &["DEV-1"]),
     ("shared-serials", "", "serial devices", &["S1 2"]),
     ("devices-by-last-seen", "", "devices", &["1", "1"]),
-    ("software-versions", "software_name=Acme", "version devices", &["1.0 1", "1.5 1", "2.0 1"]),
+    ("software-versions", "software_name=acme", "version devices", &["1.0 1", "1.5 1", "2.0 1"]),
     (
         "devices-with-package",
-        "package name=Acme Agent",
+        "package name=acme agent",
         "deviceName version",
         &["DEV-1 2.0", "DEV-2 1.5"],
     ),
@@ -39,10 +39,10 @@ pub(super) const CASES: [Case; 37] = [
         "publisher packages",
         &["Acme 2", "Foo 1", "Other 1", "Remote 3", "TeamViewer 1"],
     ),
-    ("unwanted-publisher", "publisher=Team", "deviceName packageName", &["DEV-1 TeamViewer"]),
+    ("unwanted-publisher", "publisher=team", "deviceName packageName", &["DEV-1 TeamViewer"]),
     (
         "vulnerable-version",
-        "package-name=Acme Agent;version-begins-with=1.",
+        "package-name=acme agent;version-begins-with=1.",
         "deviceName version",
         &["DEV-2 1.5"],
     ),
@@ -54,9 +54,9 @@ pub(super) const CASES: [Case; 37] = [
     ),
     (
         "package-below-version",
-        "package=Acme Agent;version=2",
-        "deviceName version unknown",
-        &["DEV-2 1.5 false"],
+        "package=acme a;version=2",
+        "deviceName packageName version unknown",
+        &["DEV-2 Acme Agent 1.5 false"],
     ),
     (
         "package-below-version",
@@ -104,7 +104,7 @@ pub(super) const CASES: [Case; 37] = [
     ("noisy-monitors", "", "monitorName alerts open", &["M1 3 2"]),
     ("open-critical-alerts", "", "alerts", &["2"]),
     ("users-by-department", "", "department users", &["  1", "IT 2"]),
-    ("users-without-alert", "", "displayName", &["cleo"]),
+    ("users-without-alert", "", "userName", &["cleo"]),
 ];
 
 pub(super) const MORE_CASES: [Case; 3] = [

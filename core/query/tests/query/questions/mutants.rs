@@ -149,7 +149,7 @@ fn is_condition(expression: &Expr) -> bool {
         Expr::BinaryOp { op, .. } => matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq),
         Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::IsNotFalse(_) | Expr::Exists { .. } => true,
         Expr::Function(function) => {
-            ["ip_in", "contains"].contains(&function.name.to_string().as_str())
+            ["ip_in", "contains", "starts_with"].contains(&function.name.to_string().as_str())
         }
         Expr::CompoundIdentifier(parts) => parts.last().is_some_and(|part| part.value == "open"),
         _ => false,
