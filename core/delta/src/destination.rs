@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use core_destination::mirror::{
-    Mirror, MirrorReport, MirrorRules, MirrorScope, TableMark, tenant_name,
+    Mirror, MirrorReport, MirrorRules, MirrorScope, OlderCopy, TableMark, tenant_name,
 };
 use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, TypeChanges};
 use core_store::{DeliveryLock, Table};
@@ -174,11 +174,14 @@ impl Writing {
         };
         let generation = &self.scope.generation;
         let (folder, ours) = (root.folder().to_owned(), generation.id().to_string());
-        if let Some(found) = state.generation.clone().filter(|found| *found > ours) {
-            return Err(DeltaError::NewerGeneration { folder, found, ours });
-        }
-        match state.erasures.difference(&generation.manifest().erasures).next().cloned() {
-            Some(erasure) => Err(DeltaError::BeforeErasure { folder, erasure, ours }),
+        let found = state.generation.as_deref();
+        match OlderCopy::find(found, &state.erasures, &ours, &generation.manifest().erasures) {
+            Some(OlderCopy::Generation(found)) => {
+                Err(DeltaError::NewerGeneration { folder, found, ours })
+            }
+            Some(OlderCopy::Erasure(erasure)) => {
+                Err(DeltaError::BeforeErasure { folder, erasure, ours })
+            }
             None => Ok(()),
         }
     }

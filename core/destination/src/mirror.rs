@@ -8,6 +8,7 @@ mod actions;
 mod comparison;
 mod decision;
 pub mod messages;
+mod older_copy;
 mod record;
 mod scope;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::actions::{Action, Held, Wanted, decide, is_nothing_to_do, kept};
 pub use self::decision::MirrorDecision;
+pub use self::older_copy::OlderCopy;
 pub use self::record::{MirrorRecord, compared_with, known_ledger_head, last_place};
 pub use self::scope::{MirrorScope, TableMark};
 use crate::destination::{

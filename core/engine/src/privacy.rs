@@ -33,6 +33,13 @@ pub fn tenant_name(engine: Engine<'_>) -> String {
     erased_people(engine).tenant_name()
 }
 
+/// Returns whether a run encrypts its downloads: it changes rows, or leaves out those about erased people.
+pub fn encrypts_downloads(engine: Engine<'_>, tenant: &TenantStore) -> Result<bool, Failure> {
+    let list = all_suppressions(engine, tenant)?;
+    let is_anyone_erased = list.is_some_and(|list| !list.entries().is_empty());
+    Ok(engine.settings.privacy.policy.changes_anything() || is_anyone_erased)
+}
+
 /// Returns the redaction of a run, and the mark for its generation.
 pub fn of_run(engine: Engine<'_>, tenant: &TenantStore) -> Result<RunPrivacy, Failure> {
     let policy = engine.settings.privacy.policy.clone();

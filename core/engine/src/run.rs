@@ -312,11 +312,7 @@ fn downloads(
     clock: QuotaClock,
     host: &Host,
 ) -> Result<(Files, Arc<ResumableExports>), Failure> {
-    let mut resumable = if is_encrypted {
-        ResumableExports::none()
-    } else {
-        ResumableExports::of(lock.tenant().download_notes()?, clock)
-    };
+    let mut resumable = ResumableExports::of_tenant(lock.tenant(), is_encrypted, clock)?;
     if options.accept_shrink.is_empty() {
         resumable.drop_held(&RunState::before(previous).held);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use core_destination::mirror::Held;
+use core_destination::mirror::{Held, OlderCopy};
 
 use crate::error::Neo4jError;
 use crate::session::Session;
@@ -97,13 +97,11 @@ impl Catalog {
     ) -> Result<(), Neo4jError> {
         let (database, ours) = (database.to_owned(), ours.to_owned());
         let found = self.generation.iter().chain(&self.delivering).max();
-        if let Some(found) = found.filter(|found| **found > ours) {
-            let found = found.clone();
-            return Err(Neo4jError::NewerGeneration { database, found, ours });
-        }
-        match self.erasures.difference(erasures).next() {
-            Some(erasure) => {
-                let erasure = erasure.clone();
+        match OlderCopy::find(found.map(String::as_str), &self.erasures, &ours, erasures) {
+            Some(OlderCopy::Generation(found)) => {
+                Err(Neo4jError::NewerGeneration { database, found, ours })
+            }
+            Some(OlderCopy::Erasure(erasure)) => {
                 Err(Neo4jError::BeforeErasure { database, erasure, ours })
             }
             None => Ok(()),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use core_destination::mirror::{
-    Action, Mirror, MirrorReport, MirrorRules, MirrorScope, Wanted, decide, is_nothing_to_do, kept,
-    tenant_name,
+    Action, Mirror, MirrorReport, MirrorRules, MirrorScope, OlderCopy, Wanted, decide,
+    is_nothing_to_do, kept, tenant_name,
 };
 use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, TypeChanges};
 use core_http::Secret;
@@ -138,11 +138,15 @@ impl Postgres {
         }
         let (schema, ours) =
             (self.settings.schema.clone(), scope.generation.id().as_str().to_owned());
-        if let Some(found) = catalog.generation.clone().filter(|found| *found > ours) {
-            return Err(PostgresError::NewerGeneration { schema, found, ours });
-        }
-        match catalog.erasures.difference(&scope.generation.manifest().erasures).next().cloned() {
-            Some(erasure) => Err(PostgresError::BeforeErasure { schema, erasure, ours }),
+        let erasures = &scope.generation.manifest().erasures;
+        let found = catalog.generation.as_deref();
+        match OlderCopy::find(found, &catalog.erasures, &ours, erasures) {
+            Some(OlderCopy::Generation(found)) => {
+                Err(PostgresError::NewerGeneration { schema, found, ours })
+            }
+            Some(OlderCopy::Erasure(erasure)) => {
+                Err(PostgresError::BeforeErasure { schema, erasure, ours })
+            }
             None => Ok(()),
         }
     }

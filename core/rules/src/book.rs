@@ -266,7 +266,8 @@ impl Book {
                 || told_of.contains(id)
         });
         self.silences.retain(|silence| silence.until.saturating_add(SILENCE_KEPT_MS) > now);
-        let used: BTreeSet<&str> = self.findings.values().map(|it| it.rule.as_str()).collect();
+        let used: BTreeSet<&str> =
+            self.findings.values().map(|finding| finding.rule.as_str()).collect();
         // A rule that fails from its beginning has neither, and is listed with its reason all the same.
         let is_kept = |id: &str, record: &RuleRecord| {
             used.contains(id) || record.has_baseline || record.at >= resolved_before
@@ -290,7 +291,8 @@ impl Book {
         self.silences.retain(|silence| {
             let is_left = |id| self.findings.contains_key(&id);
             let names = silence.matcher.entity.iter().chain([&silence.why]);
-            silence.matcher.finding.is_none_or(is_left) && !names.into_iter().any(|it| is_named(it))
+            let names_someone = names.into_iter().any(|text| is_named(text));
+            silence.matcher.finding.is_none_or(is_left) && !names_someone
         });
         for silence in self.silences.iter_mut().filter(|silence| is_named(&silence.by)) {
             ERASED.clone_into(&mut silence.by);

@@ -124,12 +124,8 @@ pub async fn fetch_table(
     let quota = Quota::open(lock, engine.settings.daily_exports, engine.host)?;
     let clock_offset = clock_offset(Some(&client), engine.host).await?;
     let clock = quota.set_clock(clock_offset)?;
-    let is_encrypted = privacy::of_run(engine, lock.tenant())?.protection.is_some();
-    let resumable = if is_encrypted {
-        ResumableExports::none()
-    } else {
-        ResumableExports::of(lock.tenant().download_notes()?, clock)
-    };
+    let is_encrypted = privacy::encrypts_downloads(engine, lock.tenant())?;
+    let resumable = ResumableExports::of_tenant(lock.tenant(), is_encrypted, clock)?;
     let order = order(table);
     let estimate = u32::from(!resumable.is_paid(NAME, &order));
     quota.check_run(ExportEstimate { wholes: estimate, parts: 0 })?;

@@ -11,6 +11,7 @@ use super::{RunState, exports};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::moment::Moment;
+use crate::privacy;
 
 /// The number of exports that a run would start, and of those that are left.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +27,8 @@ pub fn cost(plan: &Plan, engine: Engine<'_>, offset: Option<ClockOffset>) -> Res
     let clock = QuotaClock::read(engine.host, offset);
     let tenant = engine.tenant()?;
     let parts_before = RunState::before(tenant.current()?.as_ref()).parts;
-    let resumable = ResumableExports::of(tenant.download_notes()?, clock);
+    let is_encrypted = privacy::encrypts_downloads(engine, &tenant)?;
+    let resumable = ResumableExports::of_tenant(&tenant, is_encrypted, clock)?;
     let estimate = exports::sum(&exports::estimates(plan, engine, &resumable, &parts_before));
     let limit = engine.settings.daily_exports;
     let left = quota::left(&tenant, limit, clock)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use core_nexthink::{ExportJournal, ExportOrder, ExportRecord, NexthinkError, QueryId};
-use core_store::Downloads;
+use core_store::{Downloads, StoreError, TenantStore};
 use serde::{Deserialize, Serialize};
 
 use super::encrypted_downloads::Files;
@@ -64,9 +64,15 @@ impl ResumableExports {
         ResumableExports(read.collect())
     }
 
-    /// Returns no exports: no run can resume the encrypted downloads of another.
-    pub(super) fn none() -> ResumableExports {
-        ResumableExports(BTreeMap::new())
+    /// Selects the resumable exports of a tenant. There are none if its downloads are encrypted: each run has a key of its
+    /// own.
+    pub(super) fn of_tenant(
+        tenant: &TenantStore,
+        is_encrypted: bool,
+        clock: QuotaClock,
+    ) -> Result<ResumableExports, StoreError> {
+        let notes = if is_encrypted { Vec::new() } else { tenant.download_notes()? };
+        Ok(Self::of(notes, clock))
     }
 
     /// Removes downloads that an earlier run has held back.
@@ -199,7 +205,7 @@ mod tests {
     use core_nexthink::Compression;
 
     use super::*;
-    use crate::testing::host;
+    use crate::testing::{Place, host};
 
     fn order(query: &str) -> ExportOrder {
         ExportOrder::new(query.parse().expect("a query ID"), Compression::Zstd)
@@ -234,6 +240,18 @@ mod tests {
         for (minutes_ago, is_there) in table {
             let resumable = read(vec![note("devices", "#devices", minutes_ago)]);
             assert_eq!(resumable.has("devices"), is_there, "{minutes_ago}");
+        }
+    }
+
+    #[test]
+    fn an_encrypted_download_is_not_resumed() {
+        let place = Place::new();
+        let (name, note) = note("devices", "#devices", 10);
+        place.lock.downloads().expect("they can be made").set_note(&name, &note).expect("noted");
+        for is_encrypted in [false, true] {
+            let clock = QuotaClock::read(&host(), None);
+            let resumable = ResumableExports::of_tenant(place.lock.tenant(), is_encrypted, clock);
+            assert_eq!(resumable.expect("it can be read").has("devices"), !is_encrypted);
         }
     }
 

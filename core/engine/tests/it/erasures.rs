@@ -183,7 +183,11 @@ fn events(tenant: &Tenant) -> Vec<String> {
 async fn an_erased_person_stays_erased_in_the_next_runs() {
     let tenant = tenant().await;
     let before = rows(&tenant.published().expect("published"), USERS);
+    let encrypts_downloads =
+        || privacy::encrypts_downloads(tenant.engine(), lock(&tenant).tenant()).expect("readable");
+    assert!(!encrypts_downloads());
     let (uid, id) = erase(&tenant);
+    assert!(encrypts_downloads(), "they have the person's rows, which a run leaves out");
     assert!(!has_user(&tenant, &uid));
     assert_eq!(rows(&tenant.published().expect("published"), USERS), before - 1);
     let finished = tenant.run().await.expect("it runs");

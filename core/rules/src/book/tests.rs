@@ -375,11 +375,11 @@ fn an_erased_person_is_in_no_message_and_no_silence_and_has_changed_nothing() {
     assert_eq!((left.total, left.opened, left.severities[&Severity::High]), (2, 1, 1));
     assert!(scene.book.outbox().dead.is_empty(), "it said nothing else");
     assert_eq!(scene.book.silences().len(), 1);
-    let who = |id| scene.book.finding(id).and_then(|it| it.acknowledged.as_ref()).map(|it| &it.by);
-    assert_eq!(
-        [first, second].map(|id| who(id).cloned()),
-        ["erased", "joe"].map(|it| Some(it.to_owned()))
-    );
+    let acknowledged_by = |id| {
+        let finding = scene.book.finding(id).expect("it is left");
+        finding.acknowledged.as_ref().map(|acknowledgement| acknowledgement.by.as_str())
+    };
+    assert_eq!([first, second].map(acknowledged_by), [Some("erased"), Some("joe")]);
 }
 
 /// The rule as a person would tell it, over the whole past of one key: no counters that are kept.
@@ -449,7 +449,7 @@ proptest! {
                 }
                 let is_unknown = finding.is_some_and(|finding| finding.life.is_unknown);
                 if !is_unknown {
-                    prop_assert_eq!(told.last().is_some_and(|it| it.is_open()), is_open);
+                    prop_assert_eq!(told.last().is_some_and(|transition| transition.is_open()), is_open);
                 }
             }
         }

@@ -92,8 +92,11 @@ fn a_receiver_that_keeps_state_is_told_of_every_end() {
         scene.rule.severity = Severity::Low;
         scene.run(&[]);
         let told = taken(&mut scene);
-        let ended: Vec<_> =
-            told.iter().flat_map(|message| &message.items).map(|it| it.transition.name()).collect();
+        let ended: Vec<_> = told
+            .iter()
+            .flat_map(|message| &message.items)
+            .map(|item| item.transition.name())
+            .collect();
         assert_eq!(ended, ["resolved"], "{route}");
     }
 }
