@@ -228,7 +228,7 @@ impl Tenant {
         let TenantState::Waiting { due, reason } = self.state else { return };
         let latest = match reason {
             DueReason::FirstRun | DueReason::Stopped => Some(now),
-            DueReason::Timetable => self.settings.timetable.next_after_run(now, self.spread),
+            DueReason::Timetable => self.settings.timetable.next_after(now, self.spread),
             DueReason::Unreachable => Some(later(now, LONGEST_BACK_OFF)),
             DueReason::CredentialsRefused => Some(later(now, CREDENTIALS_WAIT)),
             DueReason::Quota => Some(later(now, LONGEST_DEFERRAL)),
@@ -281,8 +281,7 @@ impl Tenant {
             return TenantState::Disabled;
         }
         let (due, reason) = match ended {
-            Ended::Published => return self.after_published(since, now),
-            Ended::Failed | Ended::Panicked => return self.from(since, now),
+            Ended::Published | Ended::Failed | Ended::Panicked => return self.from(since, now),
             Ended::Unreachable => (later(now, self.back_off()), DueReason::Unreachable),
             Ended::CredentialsRefused => {
                 (later(now, CREDENTIALS_WAIT), DueReason::CredentialsRefused)
@@ -310,34 +309,18 @@ impl Tenant {
         match self.last {
             _ if self.settings.timetable == Timetable::Disabled => TenantState::Disabled,
             None => TenantState::Waiting { due: now, reason: DueReason::FirstRun },
-            Some(LastRun { started, ended: Some((_, Ended::Published)) }) => {
-                self.after_published(started, now)
-            }
             Some(last) => self.from(last.started, now),
         }
-    }
-
-    /// The state after a run that started at some time and has published.
-    fn after_published(&self, started: Timestamp, now: Timestamp) -> TenantState {
-        // A start that lies ahead was noted by a wrong clock.
-        let next = self.settings.timetable.next_after_run(started.min(now), self.spread);
-        let due = match (next, self.settings.missed) {
-            (Some(next), Missed::Skip) if next <= now => return self.from(now, now),
-            (next, _) => next,
-        };
-        Self::waiting(due)
     }
 
     /// The state after a run that started at some time: the next due time, or one that passed meanwhile.
     fn from(&self, started: Timestamp, now: Timestamp) -> TenantState {
         let next = |after| self.settings.timetable.next_after(after, self.spread);
-        Self::waiting(match self.settings.missed {
+        // A start that lies ahead was noted by a wrong clock.
+        let due = match self.settings.missed {
             Missed::Once => next(started.min(now)),
             Missed::Skip => next(now),
-        })
-    }
-
-    fn waiting(due: Option<Timestamp>) -> TenantState {
+        };
         due.map_or(TenantState::Disabled, |due| TenantState::Waiting {
             due,
             reason: DueReason::Timetable,

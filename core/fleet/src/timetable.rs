@@ -22,10 +22,6 @@ const SHORTEST_KEPT_MS: u64 = 2 * 3_600 * 1_000;
 /// Milliseconds.
 const CRON_JITTER_MS: u64 = 60_000;
 
-/// The longest time after the start of a run in which a due time is left out. A daily run is thus at most 25 hours after
-/// the one before, which an alarm after 26 hours allows for.
-const LONGEST_PAUSE: Duration = Duration::from_hours(1);
-
 /// The times at which a tenant is due.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Timetable {
@@ -131,24 +127,8 @@ impl Timetable {
         }
     }
 
-    /// Returns the first due time after a run that started at some time and has published. A due time less than half an
-    /// interval and an hour later is left out: a first run, which starts at once, would be repeated at the tenant's own
-    /// point soon after, at the expense of the quota. The times of a cron pattern are all kept.
-    pub fn next_after_run(&self, started: Timestamp, spread: u64) -> Option<Timestamp> {
-        self.next_after(started.saturating_add(self.pause()).unwrap_or(Timestamp::MAX), spread)
-    }
-
-    /// The time after the start of a run in which a due time is left out.
-    fn pause(&self) -> Duration {
-        match self {
-            Self::Every(interval) => (*interval / 2).min(LONGEST_PAUSE),
-            Self::Disabled | Self::Cron { .. } => Duration::ZERO,
-        }
-    }
-
-    /// Counts the due times after a run and up to another time, `most` at most; none without a timetable. Due times less
-    /// than two hours after one that was counted are not, since the quota defers their runs; nor are those that
-    /// [`Timetable::next_after_run`] leaves out.
+    /// Counts the due times after one time and up to another, `most` at most; none without a timetable. Due times less
+    /// than two hours after one that was counted are not, since the quota defers their runs.
     pub fn due_between(
         &self,
         after: Timestamp,
@@ -159,8 +139,7 @@ impl Timetable {
         if *self == Self::Disabled {
             return None;
         }
-        let mut count = 0;
-        let mut after = after.saturating_add(self.pause()).unwrap_or(Timestamp::MAX);
+        let (mut count, mut after) = (0, after);
         while count < most
             && let Some(due) = self.next_after(after, spread).filter(|due| *due <= until)
         {
@@ -262,30 +241,6 @@ mod tests {
             hourly.next_after(at("1969-12-31T23:40:00Z"), spread),
             Some(at("1970-01-01T00:30:00Z"))
         );
-    }
-
-    #[test]
-    fn a_due_time_soon_after_a_run_is_left_out_unless_a_pattern_names_it() {
-        let every = |hours| Timetable::Every(Duration::from_hours(hours));
-        let weekdays = Timetable::parse_cron("0 6 * * *", "UTC").expect("it is one");
-        let table = [
-            (every(6), "2026-03-06T05:59:50Z", "2026-03-06T12:00:00Z"),
-            (every(6), "2026-03-06T05:00:00Z", "2026-03-06T12:00:00Z"),
-            (every(6), "2026-03-06T04:59:59Z", "2026-03-06T06:00:00Z"),
-            (every(6), "2026-03-06T06:00:03Z", "2026-03-06T12:00:00Z"),
-            (every(1), "2026-03-06T05:40:00Z", "2026-03-06T07:00:00Z"),
-            (every(1), "2026-03-06T05:20:00Z", "2026-03-06T06:00:00Z"),
-            (every(24), "2026-03-05T23:00:00Z", "2026-03-07T00:00:00Z"),
-            (weekdays, "2026-03-06T05:59:50Z", "2026-03-06T06:00:00Z"),
-        ];
-        for (timetable, started, expected) in table {
-            let (started, next) = (at(started), at(expected));
-            assert_eq!(timetable.next_after_run(started, 0), Some(next), "{timetable}: {started}");
-            let just_before = next - jiff::SignedDuration::from_secs(1);
-            let counted =
-                [just_before, next].map(|until| timetable.due_between(started, until, 0, 9));
-            assert_eq!(counted, [Some(0), Some(1)], "{timetable}: {started}");
-        }
     }
 
     #[test]

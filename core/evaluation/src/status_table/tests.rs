@@ -73,7 +73,7 @@ async fn no_complete_run_for_three_intervals_is_told_once_and_ends_with_the_next
     // interval depend on the tenant's name.
     let table = [
         ("[schedule]\ninterval = \"6 hours\"\n", 12, 18, "(the timetable is every 6 hours)"),
-        ("[schedule]\ninterval = \"1 hour\"\n", 4, 6, "(the timetable is every 1 hour)"),
+        ("[schedule]\ninterval = \"1 hour\"\n", 4, 5, "(the timetable is every 1 hour)"),
         (
             "[schedule]\ninterval = \"7 days\"\n",
             14 * 24,

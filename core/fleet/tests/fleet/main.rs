@@ -50,48 +50,11 @@ fn a_run_is_followed_by_the_next_time_of_the_timetable() {
     assert_eq!(fleet.ended("acme", Ended::Published, now() + minutes(5)), None);
     let (next, reason) = due(&fleet);
     assert_eq!(reason, DueReason::Timetable);
-    assert!(next > now() + minutes(30) && next <= now() + minutes(90), "{next}");
+    assert!(next > now() && next <= now() + minutes(60), "{next}");
     assert_eq!(fleet.wake_at(now() + minutes(5)), Some(next));
     assert_eq!(fleet.next(next - minutes(1), 1), []);
     assert_eq!(fleet.next(next, 0), [], "no place is free");
     assert_eq!(fleet.next(next + minutes(1), 1)[0].due, next);
-}
-
-#[test]
-fn a_tenant_that_is_new_does_not_run_again_at_its_own_point_soon_after() {
-    let every = Timetable::Every(Duration::from_hours(6));
-    let settings = TenantSettings { timetable: every, missed: Missed::Once };
-    let start = |at| {
-        let mut fleet = Fleet::default();
-        fleet.set("acme", settings.clone(), None, at);
-        assert_eq!(fleet.next(at, 1).len(), 1, "a first run is due at once");
-        fleet
-    };
-    let slot = {
-        let mut fleet = start(now());
-        fleet.ended("acme", Ended::Failed, now());
-        due(&fleet).0
-    };
-    for before in 1..60 {
-        let at = slot - minutes(before);
-        let mut fleet = start(at);
-        fleet.ended("acme", Ended::Published, at);
-        assert_eq!(due(&fleet), (slot + minutes(360), DueReason::Timetable), "{before} minutes");
-        // Neither the next clock correction nor a restart brings it back.
-        fleet.wake_at(at - minutes(1));
-        assert_eq!(due(&fleet).0, slot + minutes(360), "{before} minutes");
-        let last = LastRun { started: at, ended: Some((at, Ended::Published)) };
-        let mut fleet = Fleet::default();
-        fleet.set("acme", settings.clone(), Some(last), at);
-        assert_eq!(due(&fleet).0, slot + minutes(360), "{before} minutes");
-        // A run that failed is tried again soon.
-        let mut fleet = start(at);
-        fleet.ended("acme", Ended::Failed, at);
-        assert_eq!(due(&fleet).0, slot, "{before} minutes");
-    }
-    let mut fleet = start(slot - minutes(61));
-    fleet.ended("acme", Ended::Published, slot - minutes(60));
-    assert_eq!(due(&fleet).0, slot);
 }
 
 #[test]
@@ -235,7 +198,7 @@ fn no_jump_of_the_clock_starts_a_run_twice_or_stops_them() {
                 started
             })
             .sum();
-        assert!((23..=25).contains(&started), "{jump:?}: {started} runs in a day");
+        assert!((24..=25).contains(&started), "{jump:?}: {started} runs in a day");
     }
 }
 
