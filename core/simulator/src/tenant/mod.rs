@@ -43,7 +43,8 @@ pub struct TenantSpec {
     /// The number of titles that are removed from every device: the first of the catalogue, which
     /// are the most popular ones for Windows.
     pub retired_packages: u32,
-    /// The number of devices that have got an update of Windows, if they run it: the first of the estate.
+    /// The number of devices that have got an update of Windows, if they run it: the first of the
+    /// estate.
     pub updated_devices: u32,
     /// The number of devices without any login: the first of the estate.
     pub idle_devices: u32,
