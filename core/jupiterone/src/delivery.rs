@@ -12,7 +12,9 @@ use core_store::{DeliveryLock, Generation, TenantStore};
 
 pub use self::decision::DeliveryDecision;
 use self::job_run::JobRun;
-pub use self::record::{compared_with, known_ledger_head, last_account, was_delivered};
+pub use self::record::{
+    compared_with, delivered_events, known_ledger_head, last_account, was_delivered,
+};
 use crate::error::{ErrorKind, JupiterOneError};
 use crate::extras::Extras;
 use crate::sync::{Delivered, DeliveryReport, Destination, JobEvent, SyncClient};
@@ -159,6 +161,7 @@ impl core_destination::Destination for JupiterOne {
             DeliveryError::Local(anyhow::anyhow!(message))
         };
         let decision = decided.await.map_err(defect)??;
+        let leaves_erased_people = decision.leaves_erased_people();
         let DeliveryDecision {
             plan,
             reason,
@@ -187,7 +190,7 @@ impl core_destination::Destination for JupiterOne {
         let unexpected_deletes = if is_judged { unexpected_deletes(&plan, &report) } else { 0 };
         let now = report.delivered(before.as_ref());
         let whole = now.whole && unexpected_deletes == 0;
-        let erasures = if whole && still_held.is_empty() { erasures } else { now.erasures };
+        let erasures = if whole && !leaves_erased_people { erasures } else { now.erasures };
         let now = Delivered { whole, purged, erasures, ..now };
         record::write(lock, &now).map_err(job_run::not_recorded)?;
         let (report, changes) = (Box::new(report), plan.types);

@@ -7,6 +7,7 @@ use arrow_array::{RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use core_model::entity::EntityType;
 use core_model::relationship::RelationshipType;
+use core_model::step::Step;
 use core_store::{Column, EventLog, Table, TableKind};
 
 use crate::error::JupiterOneError;
@@ -16,6 +17,12 @@ use crate::shape::{Object, Shape};
 const KEY: &str = "_key";
 const FROM_KEY: &str = "_fromEntityKey";
 const TO_KEY: &str = "_toEntityKey";
+
+/// Returns true if a step makes this type, or relationships of it, out of events.
+pub(crate) fn is_event_type(name: &str) -> bool {
+    let makers = Step::all().into_iter().filter(|step| step.makes_events());
+    makers.flat_map(Step::type_names).any(|made| made == name)
+}
 
 /// The events of a log, and the relationships to them.
 #[derive(Debug, Clone)]

@@ -23,7 +23,7 @@ mod text_rule;
 pub use class_rules::DATA_MODEL_VERSION;
 pub use contents::Contents;
 pub use delivery::{
-    DeliveryDecision, DeliveryRules, EventRules, JupiterOne, NAME, compared_with,
+    DeliveryDecision, DeliveryRules, EventRules, JupiterOne, NAME, compared_with, delivered_events,
     known_ledger_head, last_account, was_delivered,
 };
 pub use documentation::{document, sdk_section};

@@ -6,6 +6,7 @@ use core_destination::{DeliveryResult, ERASED_NOT_COUNTED};
 use core_terminal::bytes;
 use serde_json::{Value, json};
 
+use crate::events::is_event_type;
 use crate::{DeliveryDecision, DeliveryReport, Fix, SchemaViolation};
 
 /// Returns what came of a delivery; only what went wrong if the reader wants quiet.
@@ -22,7 +23,7 @@ pub fn delivery(delivered: &DeliveryResult<DeliveryReport>, is_quiet: bool) -> V
                 success(report, &mut lines);
             }
             trouble(report, *unexpected_deletes, &mut lines);
-            lines.extend(still_held_text(still_held));
+            lines.extend(still_held_texts(still_held));
         }
     }
     lines
@@ -52,17 +53,27 @@ fn success(report: &DeliveryReport, lines: &mut Vec<String>) {
 }
 
 /// Returns where people who were erased may still be: of an incomplete type nothing is deleted, since it might only
-/// have been missed.
-fn still_held_text(types: &BTreeSet<String>) -> Option<String> {
-    if types.is_empty() {
-        return None;
+/// have been missed, and of events nothing ever is.
+fn still_held_texts(types: &BTreeSet<String>) -> Vec<String> {
+    let (events, partial): (Vec<&str>, Vec<&str>) =
+        types.iter().map(String::as_str).partition(|name| is_event_type(name));
+    let mut lines = Vec::new();
+    if !partial.is_empty() {
+        lines.push(format!(
+            "error: people or devices that were erased may still be at JupiterOne, in {}: these types are \
+             partial, and were in the delivery before, so nothing of them is deleted. Each delivery tries \
+             again; run with all steps complete, or delete the objects in JupiterOne",
+            partial.join(", ")
+        ));
     }
-    Some(format!(
-        "error: people or devices that were erased may still be at JupiterOne, in {}: these types are \
-         partial, and were in the delivery before, so nothing of them is deleted. Each delivery tries \
-         again; run with all steps complete, or delete the objects in JupiterOne",
-        joined(types)
-    ))
+    lines.extend(events.into_iter().map(|name| {
+        format!(
+            "error: people or devices that were erased may still be at JupiterOne, in {name}: no delivery \
+             deletes events. `purge jupiterone --type {name}` removes all of them, and the next delivery \
+             brings back those that are stored here"
+        )
+    }));
+    lines
 }
 
 fn trouble(report: &DeliveryReport, unexpected_deletes: u64, lines: &mut Vec<String>) {
@@ -193,7 +204,7 @@ pub fn decision_remarks(decision: &DeliveryDecision) -> Vec<String> {
     if *after_erasure {
         lines.push(ERASED_NOT_COUNTED.to_owned());
     }
-    lines.extend(still_held_text(still_held));
+    lines.extend(still_held_texts(still_held));
     lines
 }
 

@@ -31,6 +31,7 @@ pub fn elsewhere(engine: Engine<'_>, tenant: &TenantStore, erased: &Erased) -> V
             ));
         }
     }
+    remarks.extend(events_at_jupiterone(settings, tenant, program));
     if !has_destination && !erased.keys.is_empty() {
         remarks.push(
             "no destination is configured: where this was exported to, delete the objects with these keys by hand"
@@ -39,6 +40,20 @@ pub fn elsewhere(engine: Engine<'_>, tenant: &TenantStore, erased: &Erased) -> V
         remarks.extend(erased.keys.iter().cloned());
     }
     remarks
+}
+
+/// Returns how events of the audit trail are removed from JupiterOne, if it has any: no delivery deletes them.
+fn events_at_jupiterone(
+    settings: &Settings,
+    tenant: &TenantStore,
+    program: &str,
+) -> Option<String> {
+    settings.jupiterone.as_ref()?;
+    let name = core_jupiterone::delivered_events(tenant)?;
+    Some(format!(
+        "events of the audit trail at JupiterOne are not deleted by that: `{program} purge jupiterone --type {name}` \
+         removes all of them, and the next `{program} sync jupiterone` brings back those that are stored here"
+    ))
 }
 
 /// The place of a destination, if it is configured.

@@ -2,14 +2,20 @@
 //! crashes and erasures leave it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult};
-use core_engine::{Cancellation, Ending, FailureKind, Progress, StopReason, deliver, jupiterone};
+use core_engine::erasure::elsewhere;
+use core_engine::{
+    Cancellation, Ending, FailureKind, Moment, Progress, StopReason, deliver, jupiterone,
+};
 use core_jupiterone::{DeliveryDecision, DeliveryReport, compared_with, known_ledger_head};
 use core_simulator::{JupiterOne, SavedQuery, TenantSpec};
 use serde_json::{Value, json};
 
 use super::deliveries::{deliver_with, start};
+use super::erasure_damage::erase as erase_user;
 use super::erasures::{erase, first_uid, make_keys};
 use super::support::{NOON, Tenant};
 
@@ -144,6 +150,63 @@ async fn an_erased_person_of_a_partial_type_may_still_be_there_and_that_is_told(
         delivered.reason().is_some_and(|reason| reason.contains("erased")),
         "it is tried again"
     );
+}
+
+#[tokio::test]
+async fn events_that_no_delivery_deletes_make_one_job_after_an_erasure_and_no_more() {
+    let mut tenant = Tenant::start("acme", 1, NOON).await.with_audit();
+    make_keys(&tenant);
+    let now = Arc::new(AtomicU64::new(NOON.0 + 300_000));
+    let clock = Arc::clone(&now);
+    tenant.host.clock = Arc::new(move || Moment(clock.load(Ordering::SeqCst)));
+    tenant.run().await.expect("it runs");
+    let (server, mut settings) = start().await;
+    settings.audit = true;
+    tenant.settings.jupiterone = Some(super::deliveries::settings(server.url(), "a-key"));
+    let delivered = Delivered { tenant, server, settings };
+    let deliver = async |full| {
+        let request = DeliveryRequest { full, ..DeliveryRequest::default() };
+        delivered.deliver(&request).await.expect("it delivers")
+    };
+    deliver(false).await;
+    deliver(true).await;
+    let uid = first_uid(&delivered.tenant.published().expect("it is published"));
+    let erased = erase_user(&delivered.tenant, &uid, false).expect("it is erased");
+    let engine = delivered.tenant.engine();
+    let remarks = elsewhere(engine, &engine.tenant().expect("the store is there"), &erased);
+    let purge = "purge jupiterone --type nexthink_audit_event`";
+    assert!(remarks.len() == 2 && remarks[1].contains(purge), "{remarks:?}");
+    let graph = || delivered.server.graph("api", "nexthink-acme").entities;
+    let n_events = |entities: &std::collections::BTreeMap<String, Value>| {
+        entities.values().filter(|entity| entity["_type"] == "nexthink_audit_event").count()
+    };
+    let before = n_events(&graph());
+    assert!(before > 0 && graph().contains_key(&format!("nexthink_user:{uid}")));
+    let result = deliver(false).await;
+    let lines = core_jupiterone::messages::delivery(&result, true);
+    assert!(lines.len() == 1 && lines[0].contains("no delivery deletes events"), "{lines:?}");
+    let DeliveryResult::Delivered { reason, still_held, .. } = result else {
+        panic!("there is a job after an erasure")
+    };
+    assert_eq!(reason, "people or devices were erased since the last delivery");
+    assert_eq!(Vec::from_iter(&still_held), ["nexthink_audit_event"], "that is told");
+    assert!(!graph().contains_key(&format!("nexthink_user:{uid}")));
+    assert_eq!(n_events(&graph()), before);
+    // The next deliveries are differences again.
+    for _ in 0..2 {
+        assert!(matches!(deliver(false).await, DeliveryResult::NothingChanged { .. }));
+    }
+    delivered.change_tenant();
+    delivered.tenant.run().await.expect("it runs");
+    let DeliveryResult::Delivered { reason, still_held, .. } = deliver(false).await else {
+        panic!("there are more devices")
+    };
+    assert_eq!((reason, still_held.len()), ("the graph has changed", 0));
+    // Another erasure is told again.
+    now.fetch_add(1_000, Ordering::SeqCst);
+    erase(&delivered.tenant);
+    let decision = delivered.plan(&DeliveryRequest::default()).expect("everything can be read");
+    assert!(decision.after_erasure && decision.still_held.contains("nexthink_audit_event"));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use core_store::{Generation, StoreError, TenantStore};
 
 use super::{DeliveryRules, EventRules, record};
 use crate::contents::Contents;
-use crate::events::Events;
+use crate::events::{Events, is_event_type};
 use crate::persons::{USER, USER_IS_PERSON};
 use crate::plan::plan_between;
 use crate::shape::SHAPE_VERSION;
@@ -28,7 +28,8 @@ pub struct DeliveryDecision {
     /// The types of which nothing is deleted.
     pub partial_datasets: BTreeSet<String>,
     pub(super) contents: Contents,
-    /// Types in which erased people may remain at the destination after this delivery.
+    /// Types in which erased people may remain at the destination after this delivery. Types of events are always among
+    /// them once they were delivered, since events are never deleted there.
     pub still_held: BTreeSet<String>,
     /// True if a person or device was erased since the last delivery.
     pub after_erasure: bool,
@@ -36,6 +37,14 @@ pub struct DeliveryDecision {
     pub(super) before: Option<Delivered>,
     /// True if the generation that it got is here to be compared with.
     pub(super) has_base: bool,
+}
+
+impl DeliveryDecision {
+    /// Returns true if a later delivery may be able to delete erased people that this one leaves. Of events none can, so
+    /// a job for them alone would change nothing.
+    pub(super) fn leaves_erased_people(&self) -> bool {
+        self.still_held.iter().any(|name| !is_event_type(name))
+    }
 }
 
 /// Decides what a delivery would do now, without a request. Blocks.
@@ -178,8 +187,7 @@ fn withheld(
 ) -> Vec<String> {
     let ends = (rules.step_ends)(generation);
     let is_skipped = |name: &str| {
-        let is_event = || declared::event_step().type_names().any(|event| event == name);
-        if rules.events.is_some() && is_event() {
+        if rules.events.is_some() && is_event_type(name) {
             return false;
         }
         // It is made of the users.

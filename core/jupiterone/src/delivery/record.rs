@@ -4,6 +4,7 @@ use core_destination::{DeliveryError, DeliveryRequest};
 use core_store::{DeliveryLock, GenerationId, LedgerHead, TenantStore};
 use serde::{Deserialize, Serialize};
 
+use crate::events::is_event_type;
 use crate::sync::{Delivered, Settled, SyncClient};
 
 /// The name of its file.
@@ -89,6 +90,13 @@ pub fn was_delivered(tenant: &TenantStore) -> bool {
 pub fn last_account(tenant: &TenantStore) -> Option<String> {
     let delivered = read(tenant).ok().flatten()?;
     Some(delivered.destination.account)
+}
+
+/// The type of events of which JupiterOne has some, if there is one: no delivery deletes them, a purge does.
+pub fn delivered_events(tenant: &TenantStore) -> Option<String> {
+    let delivered = read(tenant).ok().flatten()?;
+    let mut names = delivered.events.into_keys();
+    names.find(|name| is_event_type(name))
 }
 
 /// The generations that the next delivery may compare with, which must be kept until then: the one that
