@@ -169,9 +169,7 @@ fn tell(
             return Ok(());
         }
     };
-    book.tell(now.0, |_, finding, rule, transition| {
-        settings.channels_for(finding, rule, transition)
-    });
+    sending::tell(book, &settings, now);
     sending::compose(book, &settings, reader, now)?;
     Ok(())
 }

@@ -149,15 +149,17 @@ impl Messenger<'_> {
         Sender::new(trust, proxy).map_err(Failure::configuration)
     }
 
-    /// Composes the due messages, and returns the first ones of each channel.
+    /// Composes the due messages, those about changes since the last evaluation too, and returns the first ones of each
+    /// channel. An erasure, for one, ends findings without an evaluation.
     async fn begin(self, settings: &NotifySettings) -> Result<Due, Failure> {
         let Reader { tenant, host, .. } = *self.reader;
         let lock = Book::lock(tenant, &host.lock_owner()).await?;
         let Some(mut book) = Book::read(tenant)? else { return Ok(Due::new()) };
         let now = host.now();
         let before = book.outbox().clone();
+        let told = tell(&mut book, settings, now);
         compose(&mut book, settings, self.reader, now)?;
-        if *book.outbox() != before {
+        if told > 0 || *book.outbox() != before {
             book.write(&lock)?;
         }
         Ok(due(&book, settings, now))
@@ -244,6 +246,13 @@ fn due(book: &Book, settings: &NotifySettings, now: Moment) -> Due {
 /// Returns a new ID for a message, which sorts by time.
 fn message_id(reader: &Reader<'_>, now: Moment) -> anyhow::Result<String> {
     Ok(format!("msg_{}", reader.host.new_id(now)?))
+}
+
+/// Puts the changes that receivers have not been told of into the outbox. Returns their number.
+pub(crate) fn tell(book: &mut Book, settings: &NotifySettings, now: Moment) -> usize {
+    book.tell(now.0, |_, finding, rule, transition| {
+        settings.channels_for(finding, rule, transition)
+    })
 }
 
 /// Composes the due messages.

@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::evaluate::{Outcome, RuleReport, When};
 pub use self::state::{BookError, FILE};
-use crate::finding::{Acknowledgement, ERASED, Finding, Happening, State, Told};
+use crate::finding::{
+    Acknowledgement, ERASED, Finding, Happening, OLD_TEXT, PRIVACY_TEXT, State, Told,
+};
 use crate::fingerprint::FindingId;
 use crate::lifecycle::{Phase, Reason};
 use crate::outbox::{Outbox, Transition};
@@ -214,7 +216,7 @@ impl Book {
     }
 
     /// Starts again if the privacy settings have changed: closes all findings and removes their texts, which show
-    /// people under the old settings.
+    /// people under the old settings. Receivers that keep state still hear of every end.
     pub fn show_people_as(&mut self, privacy: &str, when: &When<'_>) {
         if self.privacy == privacy {
             return;
@@ -224,12 +226,10 @@ impl Book {
             if finding.life.phase != Phase::Resolved {
                 finding.resolve(Reason::PrivacyChanged, when.at, when.run);
             }
-            "removed, since the privacy settings have changed".clone_into(&mut finding.text);
-            finding.values.clear();
-            (finding.entity, finding.group) = (None, None);
+            finding.empty(PRIVACY_TEXT);
         }
         self.rules.values_mut().for_each(|record| record.has_baseline = false);
-        self.outbox.clear();
+        self.outbox.keep_ends(PRIVACY_TEXT);
     }
 
     /// Puts the transitions that receivers have not been told of into the outbox. `channels` returns the channels for
@@ -257,13 +257,18 @@ impl Book {
         told
     }
 
-    /// Forgets findings that were resolved before a time, and silences that are long over.
+    /// Forgets findings that were resolved before a time, and silences that are long over. Of a finding that receivers
+    /// believe to be open, what they need to hear of its end stays until they are told.
     pub fn forget(&mut self, resolved_before: u64, now: u64) {
         let told_of = self.outbox.findings();
         self.findings.retain(|id, finding| {
-            finding.life.phase != Phase::Resolved
-                || finding.resolved.unwrap_or(0) >= resolved_before
-                || told_of.contains(id)
+            let is_current = finding.life.phase != Phase::Resolved
+                || finding.resolved.is_some_and(|at| at >= resolved_before)
+                || told_of.contains(id);
+            if !is_current && finding.life.reason != Some(Reason::Erased) {
+                finding.strip(OLD_TEXT);
+            }
+            is_current || finding.told == Told::Open
         });
         self.silences.retain(|silence| silence.until.saturating_add(SILENCE_KEPT_MS) > now);
         let used: BTreeSet<&str> =
@@ -277,19 +282,24 @@ impl Book {
 
     /// Removes the findings, waiting messages and silences with a text that a predicate selects, and the names of those who
     /// changed others. Returns the number of findings.
+    ///
+    /// Receivers that keep state are still to hear of the end of what they believe to be open. Until they are told, the ID,
+    /// the rule and the times of such a finding stay.
     pub fn erase(&mut self, is_named: &dyn Fn(&str) -> bool, erasures: BTreeSet<String>) -> usize {
         let mut gone = HashSet::new();
+        let waiting_ends = self.outbox.waiting_ends();
         self.findings.retain(|id, finding| {
-            let stays = !finding.texts().iter().any(|text| is_named(text));
-            if !stays {
-                gone.insert(*id);
+            if !finding.texts().iter().any(|text| is_named(text)) {
+                return true;
             }
-            stays
+            gone.insert(*id);
+            finding.erase();
+            finding.told == Told::Open || waiting_ends.contains(id)
         });
         self.outbox.erase(&gone, is_named);
         self.findings.values_mut().for_each(|finding| finding.forget_who(is_named));
         self.silences.retain(|silence| {
-            let is_left = |id| self.findings.contains_key(&id);
+            let is_left = |id| self.findings.contains_key(&id) && !gone.contains(&id);
             let names = silence.matcher.entity.iter().chain([&silence.why]);
             let names_someone = names.into_iter().any(|text| is_named(text));
             silence.matcher.finding.is_none_or(is_left) && !names_someone
@@ -299,6 +309,16 @@ impl Book {
         }
         self.erasures = erasures;
         gone.len()
+    }
+
+    /// Forgets the findings about erased people and devices whose ends receivers were told of.
+    pub(crate) fn forget_erased(&mut self) {
+        let told_of = self.outbox.findings();
+        self.findings.retain(|id, finding| {
+            finding.life.reason != Some(Reason::Erased)
+                || finding.told == Told::Open
+                || told_of.contains(id)
+        });
     }
 
     fn record(&mut self, rule: &Rule, when: &When<'_>) -> &mut RuleRecord {

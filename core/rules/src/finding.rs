@@ -9,6 +9,15 @@ use crate::observation::Observation;
 /// The name of one who changed something, and was erased since.
 pub(crate) const ERASED: &str = "erased";
 
+/// The text in the place of one about an erased person or device.
+pub(crate) const ERASED_TEXT: &str = "removed, since the person or device was erased";
+
+/// The text in the place of one that shows people under earlier privacy settings.
+pub(crate) const PRIVACY_TEXT: &str = "removed, since the privacy settings have changed";
+
+/// The text in the place of one that is past its time.
+pub(crate) const OLD_TEXT: &str = "removed, since it was resolved long ago";
+
 /// The entries of a finding's history; older ones go, but the first stays.
 const MAX_HISTORY: usize = 40;
 
@@ -219,6 +228,27 @@ impl Finding {
             Phase::Clearing => State::Clearing,
             Phase::Resolved => State::Resolved,
         }
+    }
+
+    /// Removes its content, and leaves a text in its place.
+    pub(crate) fn empty(&mut self, why: &str) {
+        why.clone_into(&mut self.text);
+        self.values.clear();
+        (self.entity, self.group) = (None, None);
+    }
+
+    /// Leaves only what receivers need to hear of its end.
+    pub(crate) fn strip(&mut self, why: &str) {
+        self.empty(why);
+        self.acknowledged = None;
+        self.history = Vec::new();
+    }
+
+    /// Ends a finding about an erased person or device, and leaves only what receivers need to hear of its end.
+    pub(crate) fn erase(&mut self) {
+        self.strip(ERASED_TEXT);
+        self.life.resolve(Reason::Erased);
+        self.resolved = None;
     }
 
     /// Ends it.

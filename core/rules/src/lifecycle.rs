@@ -38,6 +38,8 @@ pub enum Reason {
     RuleDisabled,
     /// People are shown in another way now, so that nothing can be compared.
     PrivacyChanged,
+    /// The person or device that it was about was erased.
+    Erased,
 }
 
 impl Reason {
@@ -55,6 +57,7 @@ impl Reason {
             Self::RuleRemoved => "rule removed",
             Self::RuleDisabled => "rule disabled",
             Self::PrivacyChanged => "privacy settings changed",
+            Self::Erased => "person or device erased",
         }
     }
 }

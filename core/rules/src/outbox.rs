@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::finding::ERASED_TEXT;
 use crate::fingerprint::FindingId;
 use crate::rule::Severity;
 
@@ -106,6 +107,9 @@ pub struct Message {
     /// The same by severity.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub severities: BTreeMap<Severity, usize>,
+    /// True if its receiver keeps a state of each finding, so that it must hear of every end.
+    #[serde(default)]
+    pub keeps_state: bool,
     /// The numbers of open findings, if it is an overview.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overview: Option<BTreeMap<Severity, u64>>,
@@ -148,12 +152,20 @@ pub struct Item {
     pub opened: u64,
 }
 
+impl Item {
+    /// Removes what it says of the entity, and leaves a text in its place.
+    fn empty(&mut self, why: &str) {
+        why.clone_into(&mut self.text);
+        self.entity = None;
+    }
+}
+
 impl Message {
-    /// Removes items, and counts the others.
-    fn remove_items(&mut self, is_gone: &dyn Fn(&Item) -> bool) {
+    /// Removes items for which `stays` returns false, and counts the others.
+    fn retain_items(&mut self, stays: &dyn Fn(&mut Item) -> bool) {
         let (total, opened, severities) = (&mut self.total, &mut self.opened, &mut self.severities);
-        self.items.retain(|item| {
-            let stays = !is_gone(item);
+        self.items.retain_mut(|item| {
+            let stays = stays(item);
             if !stays {
                 *total = total.saturating_sub(1);
             }
@@ -233,28 +245,66 @@ impl Outbox {
         self.rows.values().flatten().map(|row| row.finding).collect()
     }
 
+    /// The findings whose ends are in no message yet.
+    pub(crate) fn waiting_ends(&self) -> HashSet<FindingId> {
+        let ends = self.rows.values().flatten().filter(|row| !row.transition.is_open());
+        ends.map(|row| row.finding).collect()
+    }
+
     /// Removes everything about some findings, and the items whose texts a predicate selects: a message has the text of
     /// its time, also after its finding has another one or is forgotten.
+    ///
+    /// Receivers that keep state still hear of the ends, and of findings that are open and have another text by now.
     pub(crate) fn erase(&mut self, findings: &HashSet<FindingId>, is_named: &dyn Fn(&str) -> bool) {
-        self.rows.values_mut().for_each(|rows| rows.retain(|row| !findings.contains(&row.finding)));
-        let is_gone = |item: &Item| {
+        self.close_rows(|row| findings.contains(&row.finding));
+        let is_about = |item: &Item| {
             findings.contains(&item.finding)
                 || is_named(&item.text)
                 || item.entity.as_deref().is_some_and(is_named)
         };
-        for message in self.messages.iter_mut().chain(&mut self.dead) {
-            message.remove_items(&is_gone);
+        for message in &mut self.messages {
+            let keeps_state = message.keeps_state;
+            message.retain_items(&|item: &mut Item| {
+                if !is_about(item) {
+                    return true;
+                }
+                item.empty(ERASED_TEXT);
+                keeps_state && !(item.transition.is_open() && findings.contains(&item.finding))
+            });
+        }
+        for message in &mut self.dead {
+            message.retain_items(&|item: &mut Item| !is_about(item));
         }
         let says_something = |message: &Message| message.total > 0 || message.overview.is_some();
         self.messages.retain(says_something);
         self.dead.retain(says_something);
     }
 
-    /// Removes everything.
-    pub(crate) fn clear(&mut self) {
-        self.rows.clear();
-        self.messages.clear();
+    /// Removes everything except the ends that receivers that keep state are to hear of. These have `why` for a text.
+    pub(crate) fn keep_ends(&mut self, why: &str) {
+        self.close_rows(|_| true);
+        self.messages.retain(|message| message.keeps_state);
+        for message in &mut self.messages {
+            message.retain_items(&|item: &mut Item| {
+                item.empty(why);
+                !item.transition.is_open()
+            });
+        }
+        self.messages.retain(|message| message.total > 0);
         self.dead.clear();
+    }
+
+    /// Makes the ends among some rows news for receivers that keep state alone, and removes the others.
+    fn close_rows(&mut self, is_chosen: impl Fn(&Row) -> bool) {
+        let stays = |row: &mut Row| {
+            if !is_chosen(row) {
+                return true;
+            }
+            let is_end = !row.transition.is_open();
+            row.transition = Transition::Closed;
+            is_end
+        };
+        self.rows.values_mut().for_each(|rows| rows.retain_mut(stays));
     }
 
     /// Gives up the transitions for channels that no longer exist. Returns their number.

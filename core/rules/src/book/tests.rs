@@ -316,9 +316,19 @@ fn an_erased_finding_takes_its_text_and_what_was_to_be_told_along() {
     scene.run(&Complete(vec!["jane", "joe"]));
     let gone = scene.book.erase(&|text| text.contains("jane"), BTreeSet::new());
     assert_eq!(gone, 1);
-    let text = String::from_utf8(scene.book.to_bytes()).expect("text");
-    assert!(!text.contains("jane") && !text.contains(&id(&scene.rule, "jane").to_string()));
+    let text = |scene: &Scene| String::from_utf8(scene.book.to_bytes()).expect("text");
+    assert!(!text(&scene).contains("jane"));
     assert_eq!(scene.book.outbox().waiting("ops"), 1);
+    // Of one that receivers believe to be open, the ID stays until they are told.
+    let of_jane = id(&scene.rule, "jane");
+    assert!(text(&scene).contains(&of_jane.to_string()));
+    scene.book.tell(3, |id, finding, _, transition| {
+        assert_eq!((id, transition, finding.entity.as_deref()), (of_jane, Closed, None));
+        Vec::new()
+    });
+    scene.book.forget(0, 3);
+    assert!(!text(&scene).contains(&of_jane.to_string()));
+    assert_eq!(scene.state("joe"), Some(State::Open));
 }
 
 #[test]
@@ -348,6 +358,7 @@ fn an_erased_person_is_in_no_message_and_no_silence_and_has_changed_nothing() {
         opened: items.len(),
         severities: BTreeMap::from([(Severity::High, items.len())]),
         items,
+        keeps_state: false,
         overview: None,
         attempts: 0,
         next: 0,

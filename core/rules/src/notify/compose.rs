@@ -32,6 +32,12 @@ impl Book {
         self.outbox.drop_channels(|name| settings.channels.contains_key(name));
         for channel in settings.channels.values() {
             let mut rows = self.outbox.rows.remove(&channel.name).unwrap_or_default();
+            let keeps_state = channel.kind.keeps_state();
+            rows.retain(|row| keeps_state || row.transition.is_for_people());
+            let messages = self.outbox.messages.iter_mut();
+            messages
+                .filter(|message| message.channel == channel.name)
+                .for_each(|message| message.keeps_state = keeps_state);
             if let Some(quiet) = channel.quiet.as_ref().filter(|quiet| quiet.is_quiet(now)) {
                 let is_urgent = |row: &Row| {
                     let finding = self.findings.get(&row.finding);
@@ -52,6 +58,7 @@ impl Book {
             }
             self.refresh(channel, settings, tenant, now, new_id);
         }
+        self.forget_erased();
     }
 
     /// The rows of each message.
@@ -116,6 +123,7 @@ impl Book {
             total: rows.len(),
             opened,
             severities,
+            keeps_state,
             overview: None,
             attempts: 0,
             next: now,

@@ -1,6 +1,7 @@
 //! Rules and channels from outside.
 
 mod channels;
+mod ends;
 mod hostile;
 mod jupiterone;
 mod kills;
