@@ -72,6 +72,11 @@ impl<Source: RuleAnswers> Evaluator<'_, Source> {
             Some(book) => book,
             None => Book::new(&privacy, reader.tenant.erasures()?),
         };
+        if !book.has_keyed_ids() {
+            let mut secret = [0; 32];
+            reader.host.fill_random(&mut secret)?;
+            book.key_ids(secret);
+        }
         let now = reader.host.now();
         let run = reader.host.new_id(now)?;
         let id = generation.as_ref().map(|generation| generation.id().to_string());

@@ -5,6 +5,7 @@
 
 mod counts;
 mod evaluate;
+mod ids;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::{Deserialize, Serialize};
 
 pub use self::evaluate::{Outcome, RuleReport, When};
+use self::ids::IdSecret;
 pub use self::state::{BookError, FILE};
 use crate::finding::{
     Acknowledgement, ERASED, Finding, Happening, OLD_TEXT, PRIVACY_TEXT, State, Told,
@@ -24,8 +26,8 @@ use crate::outbox::{Outbox, Transition};
 use crate::rule::{Rule, Severity};
 use crate::silence::Silence;
 
-/// The form of the file.
-const VERSION: u32 = 1;
+/// The form of the file. Since version 2, IDs are keyed: an older program would take every finding for another one.
+const VERSION: u32 = 2;
 /// The time for which a silence is listed after its end, milliseconds.
 const SILENCE_KEPT_MS: u64 = 30 * 24 * 3_600 * 1_000;
 
@@ -36,6 +38,9 @@ pub struct Book {
     pub(crate) version: u32,
     /// The way in which the findings show people: findings of two ways are never compared.
     pub(crate) privacy: String,
+    /// The secret of the IDs; none in a book of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id_secret: Option<IdSecret>,
     /// The erasures that the book has been through.
     pub(crate) erasures: BTreeSet<String>,
     pub(crate) rules: BTreeMap<String, RuleRecord>,
@@ -107,9 +112,14 @@ impl Book {
         self.findings.get(&id)
     }
 
-    /// The ids that begin with a text.
+    /// The IDs of the findings whose ID begins with a text, or that receivers know by such an ID.
     pub fn ids(&self, prefix: &str) -> Vec<FindingId> {
-        self.findings.keys().filter(|id| id.to_string().starts_with(prefix)).copied().collect()
+        let begins = |id: FindingId| id.to_string().starts_with(prefix);
+        let found = self
+            .findings
+            .iter()
+            .filter(|(id, finding)| begins(**id) || finding.known_as.is_some_and(begins));
+        found.map(|(id, _)| *id).collect()
     }
 
     /// The record of a rule.
@@ -286,13 +296,14 @@ impl Book {
     /// Receivers that keep state are still to hear of the end of what they believe to be open. Until they are told, the ID,
     /// the rule and the times of such a finding stay.
     pub fn erase(&mut self, is_named: &dyn Fn(&str) -> bool, erasures: BTreeSet<String>) -> usize {
-        let mut gone = HashSet::new();
+        let (mut gone, mut removed) = (HashSet::new(), 0);
         let waiting_ends = self.outbox.waiting_ends();
         self.findings.retain(|id, finding| {
             if !finding.texts().iter().any(|text| is_named(text)) {
                 return true;
             }
-            gone.insert(*id);
+            gone.extend([Some(*id), finding.known_as].into_iter().flatten());
+            removed += 1;
             finding.erase();
             finding.told == Told::Open || waiting_ends.contains(id)
         });
@@ -308,7 +319,7 @@ impl Book {
             ERASED.clone_into(&mut silence.by);
         }
         self.erasures = erasures;
-        gone.len()
+        removed
     }
 
     /// Forgets the findings about erased people and devices whose ends receivers were told of.

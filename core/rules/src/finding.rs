@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::fingerprint::FindingId;
 use crate::lifecycle::{Life, Phase, Reason};
 use crate::observation::Observation;
 
@@ -41,6 +42,9 @@ pub struct Finding {
     /// The values that put findings into one message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The ID by which receivers know it, if it is another one: that of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) known_as: Option<FindingId>,
     /// The evaluation that moved it last: a generation, or a run.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub counted_in: String,
@@ -196,6 +200,7 @@ impl Finding {
             text: String::new(),
             values: String::new(),
             group: None,
+            known_as: None,
             counted_in: counted_in.to_owned(),
             first_seen: at,
             opened: None,

@@ -1,4 +1,6 @@
-//! The ID of a finding: a hash of its identity.
+//! The ID of a finding: a hash of its identity. A book keys it by a secret of its own ([`Book::key_ids`]).
+//!
+//! [`Book::key_ids`]: crate::book::Book::key_ids
 
 use std::fmt;
 use std::str::FromStr;
@@ -49,6 +51,15 @@ impl Fingerprints {
         let mut id = [0; BYTES];
         id.copy_from_slice(&hasher.finalize().as_bytes()[..BYTES]);
         FindingId(id)
+    }
+}
+
+impl FindingId {
+    /// Returns the ID that this one becomes under a key.
+    pub(crate) fn keyed(self, key: &[u8; 32]) -> Self {
+        let mut id = [0; BYTES];
+        id.copy_from_slice(&blake3::keyed_hash(key, &self.0).as_bytes()[..BYTES]);
+        Self(id)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use core_engine::erasure::{self, Request};
 use core_erasure::subject::{AllPseudonyms, SubjectKind, find};
-use core_rules::book::{Book, Outcome, When};
+use core_rules::book::{Book, FILE, Outcome, When};
 use core_rules::document::Document;
 use core_rules::fingerprint::Fingerprints;
 use core_rules::observation::observe;
+use core_rules::outbox::Transition;
 use core_rules::questions::NoQuestions;
 use core_rules::rule_file;
 use serde_json::json;
@@ -16,7 +17,7 @@ use super::support::{NOON, Tenant};
 
 const USERS: &str = "nexthink_user";
 
-/// A tenant with a finding about each user. Returns the number of them too.
+/// A tenant with a finding about each user, which receivers believe to be open. Returns the number of them too.
 async fn tenant() -> (Tenant, usize) {
     let tenant = Tenant::start("acme", 1, NOON).await;
     make_keys(&tenant);
@@ -40,7 +41,9 @@ async fn tenant() -> (Tenant, usize) {
     let mut book = Book::new("full", store.erasures().expect("they can be read"));
     let id = generation.id().to_string();
     let when = When { at: NOON.0, generation: Some(&id), run: "an evaluation" };
+    book.key_ids([7; 32]);
     book.evaluate(&rule, outcome, &fingerprints, &when);
+    book.tell(NOON.0, |_, _, _, _| vec!["incidents".to_owned()]);
     book.write(&lock).expect("there is room");
     (tenant, rows.len())
 }
@@ -68,6 +71,19 @@ async fn findings_about_an_erased_person_go_and_those_about_others_stay() {
     let left = found(&tenant);
     assert_eq!(left.len(), users - 1);
     assert!(!left.contains(&format!("{USERS}:{uid}")));
+    // Receivers are still to be told of its end, without what it was about.
+    let store = engine.tenant().expect("the store is there");
+    let bytes = store.state(FILE).expect("readable").expect("it is there");
+    assert!(!String::from_utf8(bytes).expect("it is text").contains(&uid));
+    let mut book = Book::read(&store).expect("it is whole").expect("it is there");
+    let mut ended = 0;
+    book.tell(NOON.0, |_, finding, _, transition| {
+        assert_eq!((transition, finding.entity.as_deref()), (Transition::Closed, None));
+        assert!(finding.texts().iter().all(|text| !text.contains(&uid)));
+        ended += 1;
+        Vec::new()
+    });
+    assert_eq!(ended, 1);
 }
 
 #[tokio::test]

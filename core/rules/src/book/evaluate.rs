@@ -81,7 +81,9 @@ impl Book {
     ) -> RuleReport {
         self.close_other_version(rule, when);
         let (mut observed, reads, partial) = match outcome {
-            Outcome::Rows { observed, reads, partial } => (observed, reads, partial),
+            Outcome::Rows { observed, reads, partial } => {
+                (self.by_keyed_ids(observed), reads, partial)
+            }
             Outcome::Failed { reason } => return self.fail(rule, reason, when),
         };
         let is_complete = partial.is_empty();
@@ -91,22 +93,22 @@ impl Book {
             if is_complete { RuleResult::Complete } else { RuleResult::Unknown { partial } };
         let is_first = !record.has_baseline && (is_complete || rule.kind == RuleKind::Event);
         record.has_baseline |= is_first;
-        let id = |name: &str| fingerprints.of(&rule.id, [&Value::from(name)]);
+        let id = |name: &str| self.keyed_id(fingerprints.of(&rule.id, [&Value::from(name)]));
+        let (too_many, first_run) = (id(SUMMARY), id(FIRST_RUN));
         let mut report = RuleReport { rows: observed.findings.len(), ..RuleReport::default() };
         if let Some(rows) = observed.too_many {
             let text = format!("{rows} rows, more than the {} of the rule", rule.max_findings);
-            observed.findings.insert(id(SUMMARY), Some(summary(text, rows)));
+            observed.findings.insert(too_many, Some(summary(text, rows)));
         }
         if is_first && rule.first_run == FirstRun::Summary && report.rows > 0 {
             let text = format!("{} at its first evaluation: {}", count(report.rows), rule.title);
-            observed.findings.insert(id(FIRST_RUN), Some(summary(text, report.rows)));
+            observed.findings.insert(first_run, Some(summary(text, report.rows)));
         }
         let epoch = match rule.kind {
             RuleKind::State => when.generation.unwrap_or(when.run),
             RuleKind::Program | RuleKind::Event => when.run,
         };
         let thresholds = Thresholds::of(rule);
-        let first_run = id(FIRST_RUN);
         let round = Round { rule, when, thresholds, is_complete, epoch, first_run };
         self.step_known(&round, &mut observed, &mut report);
         self.add_new(&round, observed, is_first, &mut report);

@@ -134,7 +134,7 @@ impl Book {
     fn item(&self, id: FindingId, finding: &Finding, transition: Transition, at: u64) -> Item {
         let rule = self.rules.get(&finding.rule);
         Item {
-            finding: id,
+            finding: finding.known_as.unwrap_or(id),
             transition,
             at,
             rule: finding.rule.clone(),

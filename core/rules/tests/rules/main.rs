@@ -3,6 +3,7 @@
 mod channels;
 mod ends;
 mod hostile;
+mod ids;
 mod jupiterone;
 mod kills;
 mod kit;
