@@ -26,9 +26,11 @@ fn scene() -> Scene {
 
 /// The questions for JupiterOne that are asked in SQL here: J1QL compares no texts in any case, and without a query for
 /// the users of devices it would find that no device has one.
-const IN_SQL: [&str; 5] = [
+const IN_SQL: [&str; 7] = [
+    "devices-of-entity",
     "devices-with-package",
     "devices-without-user",
+    "remote-control-software",
     "software-versions",
     "unwanted-publisher",
     "vulnerable-version",

@@ -96,12 +96,12 @@ fn packages(keys: usize) -> TableToWrite {
         ("_key", words("p1|p2|p3|p4|p5|p6|p7|p8")),
         (
             "name",
-            words("Acme Agent|Acme Agent|TeamViewer|AnyDesk|RustDesk|UltraVNC|Editor|Agent Acme"),
+            words("Acme Agent|Acme Agent|TeamViewer|anydesk|RustDesk|UltraVNC|Editor|Agent Acme"),
         ),
         (
             "displayName",
             words(
-                "Acme Agent 2.0|Acme Agent 1.5|TeamViewer 15.0|AnyDesk|RustDesk|UltraVNC|Editor|Agent Acme 1.0",
+                "Acme Agent 2.0|Acme Agent 1.5|TeamViewer 15.0|anydesk|RustDesk|UltraVNC|Editor|Agent Acme 1.0",
             ),
         ),
         ("version", words("2.0|1.5|15.0|9|1|1|latest|1.0")),
