@@ -194,6 +194,12 @@ impl Life {
         Step::Counted
     }
 
+    /// Opens it again, whatever its phase.
+    pub fn begin_anew(&mut self) {
+        *self =
+            Self { phase: Phase::Open, count: 0, was_open: true, is_unknown: false, reason: None };
+    }
+
     /// Ends it, whatever its phase.
     pub fn resolve(&mut self, reason: Reason) {
         self.phase = Phase::Resolved;

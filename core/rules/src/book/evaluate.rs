@@ -68,6 +68,26 @@ struct Round<'a> {
     /// The evaluation that counts: each moves a finding once.
     epoch: &'a str,
     first_run: FindingId,
+    too_many: FindingId,
+    /// True if people are not told of new findings.
+    is_quiet: bool,
+}
+
+impl Round<'_> {
+    /// Returns true for a finding that is over, stands for rows and does so again. An event never comes back, but these
+    /// rows are others.
+    fn begins_anew(
+        &self,
+        id: FindingId,
+        thresholds: Thresholds,
+        finding: &Finding,
+        evidence: Evidence,
+    ) -> bool {
+        (id == self.first_run || id == self.too_many)
+            && thresholds.kind == RuleKind::Event
+            && finding.life.phase == Phase::Resolved
+            && evidence.is_present
+    }
 }
 
 impl Book {
@@ -109,9 +129,11 @@ impl Book {
             RuleKind::Program | RuleKind::Event => when.run,
         };
         let thresholds = Thresholds::of(rule);
-        let round = Round { rule, when, thresholds, is_complete, epoch, first_run };
+        let is_quiet = is_first && rule.first_run != FirstRun::All;
+        let round =
+            Round { rule, when, thresholds, is_complete, epoch, first_run, too_many, is_quiet };
         self.step_known(&round, &mut observed, &mut report);
-        self.add_new(&round, observed, is_first, &mut report);
+        self.add_new(&round, observed, &mut report);
         report
     }
 
@@ -131,7 +153,13 @@ impl Book {
             let kind = if is_of_first_run { RuleKind::Event } else { round.thresholds.kind };
             let thresholds = Thresholds { kind, ..round.thresholds };
             let before = finding.life;
-            let step = finding.life.step(thresholds, evidence);
+            let step = if round.begins_anew(*id, thresholds, finding, evidence) {
+                finding.life.begin_anew();
+                finding.is_quiet = round.is_quiet && !is_of_first_run;
+                Step::Counted
+            } else {
+                finding.life.step(thresholds, evidence)
+            };
             if step == Step::Forgotten {
                 return false;
             }
@@ -148,21 +176,14 @@ impl Book {
     }
 
     /// Adds findings for the rows that are left.
-    fn add_new(
-        &mut self,
-        round: &Round<'_>,
-        observed: Observed,
-        is_first: bool,
-        report: &mut RuleReport,
-    ) {
-        let is_quiet = is_first && round.rule.first_run != FirstRun::All;
+    fn add_new(&mut self, round: &Round<'_>, observed: Observed, report: &mut RuleReport) {
         for (id, row) in observed.findings {
             let (Some(row), Some(life)) = (row, Life::begin(round.thresholds, round.is_complete))
             else {
                 continue;
             };
             let mut finding = Finding::new(&round.rule.id, life, row, round.when.at, round.epoch);
-            finding.is_quiet = is_quiet && id != round.first_run;
+            finding.is_quiet = round.is_quiet && id != round.first_run;
             report.opened += usize::from(life.is_active());
             let is_baseline = round.rule.first_run == FirstRun::Baseline && finding.is_quiet;
             report.baseline += usize::from(life.is_active() && is_baseline);

@@ -3,7 +3,7 @@
 //! Which transitions a message has is decided once, and written down before the message is sent for the
 //! first time, so that every attempt says the same under the same id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::settings::{Channel, ChannelKind, NotifySettings};
 use crate::book::Book;
@@ -184,6 +184,9 @@ impl Book {
             return;
         }
         self.outbox.overviews.insert(channel.name.clone(), now);
+        // In quiet hours, the first message about them waits.
+        let rows = self.outbox.rows.get(&channel.name).into_iter().flatten();
+        let held_back: HashSet<FindingId> = rows.map(|row| row.finding).collect();
         let is_told = |finding: &Finding| {
             let rule = self.rules.get(&finding.rule);
             let channels = rule.map(|it| settings.channels_for(finding, it, Transition::Opened));
@@ -191,7 +194,10 @@ impl Book {
                 && finding.life.is_active()
                 && channels.is_some_and(|names| names.contains(&channel.name))
         };
-        let told = self.findings.iter().filter(|(_, finding)| is_told(finding));
+        let told = self
+            .findings
+            .iter()
+            .filter(|(id, finding)| !held_back.contains(id) && is_told(finding));
         let rows: Vec<Row> = told
             .map(|(id, finding)| Row {
                 finding: *id,

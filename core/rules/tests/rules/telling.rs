@@ -3,7 +3,7 @@
 use core_rules::document::Document;
 use core_rules::notify::settings::NotifySettings;
 use core_rules::outbox::Message;
-use core_rules::rule::Severity;
+use core_rules::rule::{FirstRun, Language, RuleQuery, Severity};
 use serde_json::json;
 
 use crate::kit::{DAY_MS, Scene, rule};
@@ -235,4 +235,52 @@ fn a_clock_that_jumps_changes_no_transition_and_holds_no_message_for_ever() {
     }
     assert_eq!(told[0].len(), 6, "{:?}", told[0]);
     assert!(told.iter().all(|heard| *heard == told[0]), "{told:?}");
+}
+
+/// The transitions that wait, which count as delivered then.
+fn transitions(scene: &mut Scene) -> Vec<&'static str> {
+    let messages = taken(scene).into_iter();
+    messages.flat_map(|message| message.items).map(|item| item.transition.name()).collect()
+}
+
+#[test]
+fn events_beyond_the_maximum_are_told_of_each_time_there_are_too_many() {
+    let mut scene = Scene::new(&channel("slack", ""));
+    scene.rule = rule("kind = 'event'\nmax_findings = 2\n");
+    scene.run(&["a"]);
+    assert_eq!(transitions(&mut scene), ["opened"]);
+    scene.run(&["a", "b", "c"]);
+    assert_eq!(transitions(&mut scene), ["opened"], "one finding stands for them");
+    scene.run(&["a", "b", "c"]);
+    assert_eq!(transitions(&mut scene), [""; 0]);
+    scene.run(&["a"]);
+    assert_eq!(transitions(&mut scene), [""; 0]);
+    scene.run(&["a", "d", "e", "f"]);
+    assert_eq!(transitions(&mut scene), ["reopened"], "these are other events");
+}
+
+#[test]
+fn a_changed_rule_sends_the_number_of_its_first_findings_again() {
+    let mut scene = Scene::new(&channel("slack", ""));
+    scene.rule.first_run = FirstRun::Summary;
+    scene.run(&["a", "b"]);
+    assert_eq!(transitions(&mut scene), ["opened"]);
+    scene.run(&["a", "b"]);
+    assert_eq!(transitions(&mut scene), [""; 0]);
+    let text = "select 2".to_owned();
+    scene.rule.query = RuleQuery::Text { language: Language::Sql, text };
+    scene.run(&["c", "d", "e"]);
+    assert_eq!(transitions(&mut scene), ["reopened"]);
+}
+
+#[test]
+fn in_quiet_hours_an_alertmanager_gets_no_finding_that_waits() {
+    let settings = "expires_hours = 12\nquiet_hours = \"00:00-12:00\"";
+    let mut scene = Scene::new(&channel("alertmanager", settings));
+    scene.now = 20_000 * DAY_MS;
+    scene.run(&["a"]);
+    assert_eq!(transitions(&mut scene), [""; 0]);
+    scene.now += 12 * HOUR_MS + 1;
+    scene.compose();
+    assert!(transitions(&mut scene).contains(&"opened"));
 }
