@@ -1,10 +1,10 @@
 //! The times at which a tenant is due: never, at an interval, or by a cron pattern in a time zone.
 
 use std::fmt;
-use std::str::FromStr as _;
 use std::time::Duration;
 
 use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -99,7 +99,11 @@ impl Timetable {
     /// as `0 0 31 2 *`.
     pub fn parse_cron(pattern: &str, zone: &str) -> Result<Self, TimetableError> {
         let zone = TimeZone::get(zone).map_err(|_| TimetableError::NoZone)?;
-        let pattern = Cron::from_str(pattern)
+        // Without this, a sixth field would be seconds: `*/10 * * * * *` would start a run every ten seconds.
+        let parser =
+            CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        let pattern = parser
+            .parse(pattern)
             .map_err(|error| TimetableError::NoPattern { reason: error.to_string() })?;
         let start = Timestamp::UNIX_EPOCH.to_zoned(zone.clone());
         pattern.find_next_occurrence(&start, false).map_err(|_| TimetableError::NeverDue)?;
@@ -219,7 +223,13 @@ mod tests {
         );
         assert_eq!(Timetable::parse_cron("0 6 * * *", "Europe/Zurig"), Err(TimetableError::NoZone));
         assert_eq!(Timetable::parse_cron("0 0 31 2 *", "UTC"), Err(TimetableError::NeverDue));
-        for pattern in ["", "0 6 * *", "61 6 * * *", "six"] {
+        let daily = Timetable::parse_cron("@daily", "UTC").expect("it is a pattern");
+        assert_eq!(
+            daily.next_after(at("2026-03-01T10:20:00Z"), 0),
+            Some(at("2026-03-02T00:00:00Z"))
+        );
+        let others = ["*/10 * * * * *", "0 0 6 * * 1-5", "0 0 6 * * * 2027"];
+        for pattern in ["", "0 6 * *", "61 6 * * *", "six"].into_iter().chain(others) {
             let refused = Timetable::parse_cron(pattern, "UTC");
             assert!(
                 matches!(refused, Err(TimetableError::NoPattern { .. })),
