@@ -120,7 +120,7 @@ impl Tenants {
             Ok(Some(fleet)) if matches!(self.source, Source::File(_)) => Some(fleet),
             Ok(_) => None,
             // The only tenant is known by its name, so the mistake is reported as the tenant's.
-            Err(_) if !self.is_fleet && !self.configs.is_empty() => None,
+            Err(_) if !self.is_fleet && self.names().next().is_some() => None,
             Err(failure) => return Err(failure),
         };
         if let Some(fleet) = fleet {
@@ -287,7 +287,11 @@ mod tests {
         assert!(!tenants.is_fleet());
         assert_eq!(tenants.parallel_runs(), 1);
         world.write("alone.toml", "[nexthink\n");
-        assert_eq!(names(&read(&mut tenants)), (vec![], vec!["acme"]));
+        for is_new in [true, false] {
+            let broken = read(&mut tenants);
+            assert_eq!(names(&broken), (vec![], vec!["acme"]));
+            assert_eq!(broken.broken[0].is_new, is_new, "the mistake stays that of the tenant");
+        }
         // Before any tenant is known, the file itself is named.
         let mut unknown = alone(&world, "[nothing]\n");
         let broken = read(&mut unknown);
