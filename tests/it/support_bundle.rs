@@ -107,8 +107,10 @@ fn a_bundle_of_a_configuration_that_cannot_be_used_says_what_is_wrong_with_it() 
     let text = fs::read_to_string(&path).expect("it was written");
     scene.write("nexthink-graph.toml", &format!("{text}nexthink.canary = \"canary-value\"\n"));
     let (text, bundle) = bundle(&scene, "support.json");
-    let problem = bundle["configuration"]["problem"].as_str().unwrap_or_default();
-    assert!(problem.contains("is not a setting"), "{text}");
+    assert_eq!(bundle["configuration"]["exitCode"], 2, "{text}");
+    assert_eq!(bundle["configuration"]["reason"], "invalid", "{text}");
+    let problems = bundle["configuration"]["problems"].as_array().expect("they are a list");
+    assert!(problems.iter().any(|problem| problem["line"].is_u64()), "{text}");
     assert!(bundle["settings"].is_null() && bundle["stored"].is_null());
     for canary in ["canary-value", TENANT, "nexthink-graph.toml"] {
         assert!(!text.contains(canary), "{canary} is in the bundle: {text}");

@@ -46,8 +46,24 @@ pub struct Config {
     pub record: WrittenPart,
     /// Every setting with its value and where that comes from.
     pub effective: Vec<Effective>,
-    /// Warnings about settings that are allowed and probably not meant, for `check`.
-    pub warnings: Vec<String>,
+    /// The warnings.
+    pub warnings: Warnings,
+}
+
+/// Warnings about a configuration that can be used.
+#[derive(Debug)]
+pub struct Warnings {
+    /// Settings that are allowed and probably not meant, for `check`.
+    pub settings: Vec<String>,
+    /// Files that another user could have written: they may name commands, which this user would run.
+    pub exposures: Vec<String>,
+}
+
+impl Warnings {
+    /// Returns all of them.
+    pub fn all(&self) -> Vec<String> {
+        [&self.exposures[..], &self.settings].concat()
+    }
 }
 
 impl Deref for Config {
@@ -91,8 +107,7 @@ impl Config {
         let time_zone = read_time_zone(&mut values);
         let trust = read_trust(&mut values, paths);
         let proxy = read_proxy(&mut values, paths.environment());
-        let poll = read_poll(&mut values);
-        let retry = read_retry(&mut values);
+        let (poll, retry) = (read_poll(&mut values), read_retry(&mut values));
         let timeouts = read_timeouts(&mut values);
         let daily_exports = number(values.integer_or_default("nexthink.daily_exports"));
         let parallel_exports = number(values.integer_or_default("nexthink.parallel_exports"));
@@ -107,7 +122,7 @@ impl Config {
         let neo4j = destinations::read_neo4j(&mut values, paths, trust.clone());
         let (mcp, retention) = (mcp::read(&mut values), retention::read(&mut values));
         let schedule = schedule::read(&mut values);
-        let heartbeat = read_heartbeat(&mut values, paths);
+        let heartbeat = secret::read_optional(&mut values, paths, "monitoring.heartbeat").flatten();
         let audit = audit::read(
             &mut values,
             paths,
@@ -121,6 +136,7 @@ impl Config {
         let needs_credential = !queries.is_empty() || !names_files || reads_table;
         let credential = read_credential(&mut values, paths, needs_credential);
         let Checked { effective, warnings } = values.finish()?;
+        let warnings = Warnings { settings: warnings, exposures: Vec::new() };
         let read = (tenant, region, time_zone, place);
         let (Some(tenant), Some(region), Some(time_zone), Some((store, bucket))) = read else {
             unreachable!("what is missing or wrong is a problem");
@@ -247,12 +263,6 @@ fn proxy_choice(values: &mut Values) -> ProxyChoice {
         }
         url => ProxyChoice::At(url.to_owned()),
     }
-}
-
-fn read_heartbeat(values: &mut Values, paths: &Paths) -> Option<SecretReference> {
-    let path = "monitoring.heartbeat";
-    let is_set = values.has(path) || values.has_table(path);
-    is_set.then(|| secret::read(values, paths, path)).flatten()
 }
 
 /// The zone of times that name none.

@@ -196,11 +196,8 @@ fn read_password(
     paths: &Paths,
     path: &str,
 ) -> Option<Option<SharedSecretSource>> {
-    if !values.has_table(path) {
-        return Some(None);
-    }
-    let password = secret::read(values, paths, path)?;
-    Some(Some(Arc::new(password) as SharedSecretSource))
+    let password = secret::read_optional(values, paths, path)?;
+    Some(password.map(|password| Arc::new(password) as SharedSecretSource))
 }
 
 /// Reads the folder of Delta tables, if its table is there.

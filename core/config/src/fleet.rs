@@ -12,8 +12,10 @@ use core_settings::{Defaults, VARIABLE_PREFIX, Values, is_fleet};
 
 use crate::config::{Config, number, query_names};
 use crate::environment::Environment;
+use crate::error::ConfigurationError;
 use crate::paths::Paths;
 use crate::source::{invalid, parent, read_text};
+use crate::writers::{self, Exposure};
 
 /// The end of the names of tenants' files.
 const EXTENSION: &str = "toml";
@@ -27,8 +29,8 @@ pub struct Fleet {
     /// The number of runs that may take place at once.
     pub parallel_runs: usize,
     environment: Environment,
-    /// The folder of the fleet's file.
-    folder: PathBuf,
+    /// The fleet's file.
+    file: PathBuf,
     /// The folder of the tenants' files.
     tenants: PathBuf,
     defaults: Defaults,
@@ -72,8 +74,8 @@ impl Fleet {
         let parallel_runs = number(values.integer_or_default("fleet.parallel_runs"));
         values.finish().map_err(failure)?;
         let Some(tenants) = tenants else { unreachable!("what is missing is a problem") };
-        let folder = parent(file).to_owned();
-        Ok(Self { parallel_runs, environment, folder, tenants, defaults })
+        let file = file.to_owned();
+        Ok(Self { parallel_runs, environment, file, tenants, defaults })
     }
 
     /// Returns the names of the tenants: those of their files without `.toml`.
@@ -84,7 +86,8 @@ impl Fleet {
     pub fn names(&self) -> Result<Vec<String>, Failure> {
         let shown = self.tenants.display();
         let unreadable = |error: io::Error| {
-            Failure::configuration(format!("cannot read the folder of tenants {shown}: {error}"))
+            let message = format!("cannot read the folder of tenants {shown}: {error}");
+            ConfigurationError::unreadable(message, &error)
         };
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.tenants).map_err(unreadable)? {
@@ -120,15 +123,17 @@ impl Fleet {
                 self.tenants.display()
             )));
         }
-        self.check_owner(&file)?;
+        self.check_writers(&file)?;
         let text = read_text(&file, self.environment)?;
-        let paths = Paths::of_tenant(&self.tenants, &self.folder, name, self.environment);
+        let paths = Paths::of_tenant(&self.tenants, parent(&self.file), name, self.environment);
         let parsed = Values::parse_tenant(&text, &self.defaults, &query_names())
             .and_then(|values| Config::read(values, &paths));
-        parsed.map_err(|problems| {
+        let mut config = parsed.map_err(|problems| {
             let what = format!("the configuration of tenant {name} is not valid");
             invalid(&what, &problems, &file.display().to_string())
-        })
+        })?;
+        config.warnings.exposures = writers::warnings(&self.file);
+        Ok(config)
     }
 
     /// Reads the files of all tenants. Of two that would share a folder of the store, the second cannot be used.
@@ -153,41 +158,20 @@ impl Fleet {
     /// that of the fleet's file.
     pub fn folder_of(&self, name: &str) -> PathBuf {
         let own = self.tenants.join(name);
-        if own.is_dir() { own } else { self.folder.clone() }
+        if own.is_dir() { own } else { parent(&self.file).to_owned() }
     }
 
     /// Fails if another user could have written a file: it may name commands, which this user would run.
-    #[cfg(unix)]
-    fn check_owner(&self, file: &Path) -> Result<(), Failure> {
-        use std::os::unix::fs::MetadataExt as _;
-        let own = rustix::process::getuid().as_raw();
+    fn check_writers(&self, file: &Path) -> Result<(), Failure> {
         for path in [self.tenants.as_path(), file] {
-            let shown = path.display();
-            let found = fs::metadata(path)
-                .map_err(|error| Failure::configuration(format!("cannot read {shown}: {error}")))?;
-            if ![0, own].contains(&found.uid()) {
-                return Err(Failure::configuration(format!(
-                    "{shown} belongs to another user, who could name commands for this one to run: make this \
-                     user its owner"
-                )));
-            }
-            if found.mode() & 0o022 != 0 {
-                return Err(Failure::configuration(format!(
-                    "{shown} can be written to by others, who could name commands for this user to run: run \
-                     `chmod go-w {shown}`"
-                )));
+            let found = Exposure::of(path).map_err(|error| {
+                let message = format!("cannot read {}: {error}", path.display());
+                ConfigurationError::unreadable(message, &error)
+            })?;
+            if let Some(exposure) = found {
+                return Err(Failure::configuration(exposure.message(path)));
             }
         }
-        Ok(())
-    }
-
-    #[cfg(not(unix))]
-    #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "this system has no such owners"
-    )]
-    fn check_owner(&self, _: &Path) -> Result<(), Failure> {
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ mod config;
 pub mod demo;
 mod destinations;
 mod environment;
+mod error;
 pub mod first_file;
 mod fleet;
 mod instance;
@@ -26,9 +27,11 @@ mod store_place;
 #[cfg(test)]
 mod testing;
 pub mod working_copy;
+mod writers;
 
-pub use self::config::{Config, query_names};
+pub use self::config::{Config, Warnings, query_names};
 pub use self::environment::{Environment, Variable};
+pub use self::error::ConfigurationError;
 pub use self::fleet::{Fleet, Loaded};
 pub use self::mcp::Mcp;
 pub use self::paths::Paths;

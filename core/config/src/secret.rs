@@ -67,6 +67,19 @@ pub(crate) fn read(values: &mut Values, paths: &Paths, path: &str) -> Option<Sec
     given.pop()
 }
 
+/// Reads the reference to a secret that need not be set. The outer `None` says that the setting is wrong, the inner one
+/// that it is not set.
+#[allow(clippy::option_option, reason = "the caller gives up on the outer one with `?`")]
+pub(crate) fn read_optional(
+    values: &mut Values,
+    paths: &Paths,
+    path: &str,
+) -> Option<Option<SecretReference>> {
+    // A text is set too: it is the secret itself, which must be refused as such.
+    let is_set = values.has(path) || values.has_table(path);
+    if is_set { read(values, paths, path).map(Some) } else { Some(None) }
+}
+
 impl SecretReference {
     /// The place of the secret, for messages.
     fn place(&self) -> String {

@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(config.tenant.as_str(), TENANT);
         assert_eq!(config.store, Location::Folder("here/a \"store\"".into()));
         assert!(config.audit.is_none() && config.jupiterone.is_none());
-        assert_eq!(config.warnings, [""; 0]);
+        assert_eq!(config.warnings.settings, [""; 0]);
         assert_eq!(config.queries.len(), 4);
     }
 

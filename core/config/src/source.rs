@@ -9,8 +9,10 @@ use core_settings::{DEFAULT_FILE, Problem, VARIABLE_PREFIX, is_fleet};
 
 use crate::config::Config;
 use crate::environment::Environment;
+use crate::error::ConfigurationError;
 use crate::fleet::{Fleet, is_tenant_name};
 use crate::paths::Paths;
+use crate::writers;
 
 /// The byte order mark of UTF-8 text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -126,7 +128,8 @@ pub(crate) fn parent(file: &Path) -> &Path {
 pub(crate) fn read_text(path: &Path, environment: Environment) -> Result<String, Failure> {
     let text = fs::read_to_string(path).map_err(|error| {
         let (shown, hint) = (path.display(), hint(&error, path, environment));
-        Failure::configuration(format!("cannot read the configuration {shown}: {error}{hint}"))
+        let message = format!("cannot read the configuration {shown}: {error}{hint}");
+        ConfigurationError::unreadable(message, &error)
     })?;
     Ok(text.strip_prefix(BYTE_ORDER_MARK).map(str::to_owned).unwrap_or(text))
 }
@@ -171,7 +174,8 @@ impl Config {
             let Some(chosen) = chosen else { return Err(not_chosen(&fleet, path)) };
             return fleet.load_tenant(&chosen.name);
         }
-        let config = Self::load_text(&text, &Paths::new(parent(path), environment), source)?;
+        let mut config = Self::load_text(&text, &Paths::new(parent(path), environment), source)?;
+        config.warnings.exposures = writers::warnings(path);
         match chosen.filter(|chosen| !chosen.may_differ && chosen.name != config.tenant.as_str()) {
             None => Ok(config),
             Some(chosen) => Err(Failure::configuration(format!(
@@ -211,5 +215,5 @@ fn not_chosen(fleet: &Fleet, path: &Path) -> Failure {
 /// The failure that lists what is wrong with a configuration.
 pub fn invalid(what: &str, problems: &[Problem], file: &str) -> Failure {
     let lines: Vec<String> = problems.iter().map(|problem| problem.in_file(file)).collect();
-    Failure::configuration(format!("{what}:\n{}", lines.join("\n")))
+    ConfigurationError::invalid(format!("{what}:\n{}", lines.join("\n")), problems)
 }

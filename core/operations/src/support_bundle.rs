@@ -5,10 +5,10 @@
 
 mod redaction;
 
-use core_config::Config;
+use core_config::{Config, ConfigurationError};
 use core_engine::run::RunState;
 use core_engine::{Ending, Engine, Failure, Host};
-use core_settings::{Effective, Kind, Place, settings};
+use core_settings::{Effective, Kind, Place, Problem, settings};
 use core_store::{Generation, HistoryEntry, StoreError, TenantStore};
 use serde_json::{Map, Value, json};
 
@@ -57,17 +57,14 @@ pub fn document(
     });
     match config {
         Ok(config) => {
-            let redaction = Redaction::new(Some(config), name);
+            let redaction = Redaction::new(config, name);
             document["settings"] = config.effective.iter().map(setting).collect();
-            document["warnings"] = json!(config.warnings.len());
+            document["warnings"] = json!(config.warnings.settings.len());
             let stored = stored(config, &redaction, host, codes);
             let problem = |failure| problem(&failure, &redaction, host);
             document["stored"] = stored.unwrap_or_else(problem);
         }
-        // Mistakes in a file are reported without its values.
-        Err(failure) => {
-            document["configuration"] = problem(failure, &Redaction::new(None, name), host);
-        }
+        Err(failure) => document["configuration"] = unusable(failure, host),
     }
     document
 }
@@ -77,20 +74,49 @@ fn problem(failure: &Failure, redaction: &Redaction, host: &Host) -> Value {
     json!({ "exitCode": (host.exit_code)(Ending::Failed(failure.kind)), "problem": text })
 }
 
-/// A setting: its value only if it is a number, a flag, one of several words, or plain by declaration.
-fn setting(setting: &Effective) -> Value {
-    let is_set = setting.place != Place::Nowhere;
-    let origin = match setting.place {
+/// The reason why a configuration cannot be used. Without one there is no list of texts to remove from messages, so
+/// nothing of a message is shown: of a mistake only the declared path of the setting and its place.
+fn unusable(failure: &Failure, host: &Host) -> Value {
+    let error = failure.error.chain().find_map(|cause| cause.downcast_ref());
+    let mut reason = match error {
+        Some(ConfigurationError::Invalid { problems, .. }) => {
+            json!({ "reason": "invalid", "problems": problems.iter().map(mistake).collect::<Vec<_>>() })
+        }
+        Some(ConfigurationError::Unreadable { kind, .. }) => {
+            json!({ "reason": "unreadable", "error": kind.to_string() })
+        }
+        None => json!({ "reason": "other" }),
+    };
+    reason["exitCode"] = json!((host.exit_code)(Ending::Failed(failure.kind)));
+    reason
+}
+
+fn mistake(problem: &Problem) -> Value {
+    let mut mistake = json!({ "setting": problem.setting(), "from": origin(problem.place()) });
+    if let Place::File { line, column } | Place::Defaults { line, column, .. } = problem.place() {
+        (mistake["line"], mistake["column"]) = (json!(line), json!(column));
+    }
+    mistake
+}
+
+/// Returns the word for the place of a value, without the name of a file or a variable.
+fn origin(place: &Place) -> &'static str {
+    match place {
         Place::File { .. } => "file",
         Place::Defaults { .. } => "fleet",
         Place::Variable(_) => "variable",
         Place::Nowhere => "default",
-    };
+    }
+}
+
+/// A setting: its value only if it is a number, a flag, one of several words, or plain by declaration.
+fn setting(setting: &Effective) -> Value {
+    let is_set = setting.place != Place::Nowhere;
     let value = match (is_set, is_plain(&setting.path)) {
         (true, false) => json!("(set)"),
         _ => setting.json(),
     };
-    json!({ "setting": shown_path(&setting.path), "value": value, "from": origin })
+    json!({ "setting": shown_path(&setting.path), "value": value, "from": origin(&setting.place) })
 }
 
 fn is_plain(path: &str) -> bool {
@@ -205,7 +231,104 @@ fn figures(value: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use core_config::{ChosenTenant, Environment, Source};
+
     use super::*;
+    use crate::testing::{CODES, ENVIRONMENT, World};
+
+    /// A valid configuration of one tenant.
+    const VALID: &str = "[nexthink]\ntenant = \"acme\"\nregion = \"eu\"\nclient_id = \"0a1b\"\n\
+                         client_secret = { env = \"SECRET\" }\n[queries]\ndevices = \"#devices\"\n";
+
+    /// The part of a bundle about a configuration that cannot be used, in which no canary is.
+    fn unusable_part(world: &World, source: &Source, environment: Environment) -> Value {
+        let failure = Config::load(source, environment).expect_err("it cannot be used");
+        let text = format!("{:#}", failure.error).to_lowercase();
+        assert!(text.contains("canary"), "the owner is told: {text}");
+        let document = document(Err(&failure), source.chosen_name(), &world.host, CODES);
+        let text = document.to_string();
+        assert!(!text.to_lowercase().contains("canary"), "{text}");
+        let mut part = document["configuration"].clone();
+        assert_eq!(part["exitCode"].take(), 2);
+        part.as_object_mut().expect("it is an object").remove("exitCode");
+        part
+    }
+
+    #[test]
+    fn a_mistake_in_a_configuration_is_shown_by_declared_path_and_place_only() {
+        let world = World::fleet(&[]);
+        let at = |setting: &str, line: u32, column: u32| json!([{ "setting": setting, "from": "file", "line": line, "column": column }]);
+        let table = [
+            (VALID.replace("acme", "Canary Corp"), at("nexthink.tenant", 2, 1)),
+            (VALID.replace("\"eu\"", "\"canary region\""), at("nexthink.region", 3, 1)),
+            (VALID.replace("#devices", "canary query"), at("queries.devices", 7, 1)),
+            (
+                VALID.replace("client_id", "ca_file = \"/srv/canary/ca.pem\"\nclient_id"),
+                at("nexthink.ca_file", 4, 1),
+            ),
+            (
+                format!("{VALID}[privacy.columns]\n\"canary.name\" = \"shred\"\n"),
+                at("privacy.columns.**", 9, 1),
+            ),
+            (
+                format!("{VALID}canary = \"x\"\n"),
+                json!([{ "setting": null, "from": "file", "line": 8, "column": 1 }]),
+            ),
+            (
+                format!("{VALID}[canary.table]\n"),
+                json!([{ "setting": null, "from": "file", "line": 8, "column": 9 }]),
+            ),
+        ];
+        for name in ["canary.toml", "canary.conf", "canary"] {
+            for (text, problems) in &table {
+                world.write(name, text);
+                let source = Source::File(world.path(name));
+                let part = unusable_part(&world, &source, ENVIRONMENT);
+                assert_eq!(part, json!({ "reason": "invalid", "problems": problems }), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_variable_is_shown_without_its_name() {
+        let world = World::fleet(&[]);
+        world.write("graph.toml", VALID);
+        let environment = Environment {
+            variables: |_| {
+                let names = ["PRIVACY__COLUMNS__CANARY", "CANARY"];
+                let variable = |name| (format!("NEXTHINK_GRAPH__{name}"), "canary".to_owned());
+                BTreeMap::from(names.map(variable))
+            },
+            ..ENVIRONMENT
+        };
+        let part = unusable_part(&world, &Source::File(world.path("graph.toml")), environment);
+        let settings: Vec<&Value> =
+            part["problems"].as_array().expect("a list").iter().map(|p| &p["setting"]).collect();
+        assert_eq!(settings, [&json!("privacy.columns.**"), &Value::Null], "{part}");
+        assert!(part["problems"][0]["from"] == "variable" && part["problems"][0]["line"].is_null());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_and_a_tenant_that_is_not_there_are_shown_without_names() {
+        let world = World::fleet(&["acme"]);
+        let missing = Source::File(world.path("canary.conf"));
+        let expected = json!({ "reason": "unreadable", "error": "entity not found" });
+        assert_eq!(unusable_part(&world, &missing, ENVIRONMENT), expected);
+        let chosen = ChosenTenant { name: "canary".to_owned(), may_differ: false };
+        let source = Source::Tenant(world.path("fleet.toml"), chosen);
+        let other = json!({ "reason": "other" });
+        assert_eq!(unusable_part(&world, &source, ENVIRONMENT), other);
+        world.write_tenant("canary", "[queries.users]\nid = \"canary\"\n");
+        let part = unusable_part(&world, &source, ENVIRONMENT);
+        assert_eq!(part["reason"], "invalid", "{part}");
+        // The defaults of a fleet are in its own file.
+        world.write_tenant("canary", "");
+        world.write("fleet.toml", "[fleet]\ntenants = \"tenants.d\"\n[defaults.canary]\nx = 1\n");
+        let part = unusable_part(&world, &source, ENVIRONMENT);
+        assert_eq!((&part["reason"], &part["problems"][0]["line"]), (&json!("invalid"), &json!(4)));
+    }
 
     #[test]
     fn of_a_report_only_numbers_flags_and_declared_texts_are_kept() {

@@ -79,6 +79,15 @@ impl Declared {
         self.leaves.get(path).copied().or_else(|| open().map(|(_, leaf)| *leaf))
     }
 
+    /// Returns the path of a setting or a table without names that the user chose; none if it is not declared.
+    pub(crate) fn declared_path(&self, path: &str) -> Option<String> {
+        if self.leaves.contains_key(path) || self.is_table(path) {
+            return Some(path.to_owned());
+        }
+        let open = self.open.iter().find(|(start, _)| path.starts_with(start));
+        open.map(|(start, _)| format!("{start}{NAMES}"))
+    }
+
     /// Returns the value that holds if a setting is not set, as TOML; none if the declaration has only
     /// words.
     pub(crate) fn default(&self, path: &str) -> Option<&'static str> {

@@ -32,7 +32,10 @@ impl Defaults {
         for (path, (value, place)) in std::mem::take(&mut flat.entries) {
             let Some(name) = path.strip_prefix(PREFIX) else {
                 match declared.get(&path) {
-                    Some(_) => problems.push(Problem { place, message: misplaced(&path) }),
+                    Some(_) => {
+                        let setting = declared.declared_path(&path);
+                        problems.push(Problem { place, message: misplaced(&path), setting });
+                    }
                     None => drop(flat.entries.insert(path, (value, place))),
                 }
                 continue;
@@ -40,7 +43,7 @@ impl Defaults {
             if declared.get(name).is_none() {
                 let hint = declared.hint(name, PREFIX);
                 let message = format!("`{path}` is not a setting{hint}");
-                problems.push(Problem { place, message });
+                problems.push(Problem { place, message, setting: None });
                 continue;
             }
             defaults.0.insert(name.to_owned(), (value, place.of_defaults(file)));

@@ -39,7 +39,7 @@ impl Flat {
     ) -> Result<Self, Vec<Problem>> {
         let table = DeTable::parse(text).map_err(|error| {
             let place = error.span().map_or(Place::Nowhere, |span| Place::at(text, span.start));
-            vec![Problem { place, message: error.message().to_owned() }]
+            vec![Problem { place, message: error.message().to_owned(), setting: None }]
         })?;
         let mut flat = Self::default();
         flat.add(text, table.get_ref(), "");

@@ -5,6 +5,8 @@
 pub struct Problem {
     pub(crate) place: Place,
     pub(crate) message: String,
+    /// The declared path of the setting; none for what is no setting.
+    pub(crate) setting: Option<String>,
 }
 
 /// Where a value comes from.
@@ -33,6 +35,17 @@ pub enum Place {
 }
 
 impl Problem {
+    /// Returns the path of the setting as it is declared. It contains no text of the user, unlike the message: names that
+    /// the user chose are `**`. None if the mistake is about no setting.
+    pub fn setting(&self) -> Option<&str> {
+        self.setting.as_deref()
+    }
+
+    /// Returns the place of the mistake.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Returns the mistake with the place where it stands, as an indented line.
     pub fn in_file(&self, file: &str) -> String {
         let place = self.place.in_file(file);

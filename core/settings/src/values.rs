@@ -244,7 +244,8 @@ impl Values {
     /// Notes a mistake in a value, which is named before the message.
     pub fn problem(&mut self, path: &str, message: &str) {
         let place = self.taken.get(path).map_or(Place::Nowhere, |(_, place)| place.clone());
-        self.problems.push(Problem { place, message: format!("`{path}` {message}") });
+        let setting = self.declared.declared_path(path);
+        self.problems.push(Problem { place, message: format!("`{path}` {message}"), setting });
     }
 
     /// Notes something that is allowed and probably not meant.
@@ -285,7 +286,8 @@ impl Values {
         let left: Vec<_> = left.chain(unknown_tables).collect();
         for (path, place) in left {
             let message = self.why_unread(&path);
-            self.problems.push(Problem { place, message });
+            let setting = self.declared.declared_path(&path);
+            self.problems.push(Problem { place, message, setting });
         }
         if self.problems.is_empty() {
             let effective = effective::list(&self.declared, &self.taken);

@@ -50,5 +50,5 @@ pub(super) async fn check(
 
 /// Checks all that a valid configuration leads to.
 pub(super) async fn all(config: &Config) -> Checks {
-    core_engine::check::check(engine(config), &config.warnings).await
+    core_engine::check::check(engine(config), &config.warnings.all()).await
 }

@@ -25,6 +25,7 @@ pub(super) async fn run(
     config: &Config,
     arguments: &RunArguments,
 ) -> Result<Exit, Failure> {
+    config.warnings.exposures.iter().for_each(|exposure| tracing::warn!("{exposure}"));
     let secret = config.reads_api().then(|| config.read_client_secret()).transpose();
     let secret = secret.map_err(|error| Failure { exit: Exit::Configuration, error })?;
     let options = RunOptions {

@@ -381,7 +381,7 @@ fn p8_an_empty_table_sets_nothing_and_is_no_mistake() {
     let without_store = without_account.replace("location = \"kept\"", "");
     parse(&without_store, &[]).map(drop).expect("an empty [store] is the default store");
     let config = parse(&format!("{WHOLE}\n[audit]\n"), &[]).expect("it is valid");
-    assert_eq!(config.warnings, ["`[audit]` is empty, so the audit trail is not read"]);
+    assert_eq!(config.warnings.settings, ["`[audit]` is empty, so the audit trail is not read"]);
     let problems = parse(&format!("{WHOLE}\n[querys]\n"), &[]).map(drop).expect_err("unknown");
     assert!(problems[0].contains("`querys` is not a setting"), "{problems:?}");
     let empty_text = WHOLE.replace("location = \"kept\"", "location = {}");

@@ -18,8 +18,8 @@ pub(super) struct Redaction(Vec<(String, String)>);
 
 impl Redaction {
     /// Removes all texts of a configuration, and the name of a tenant in a fleet.
-    pub(super) fn new(config: Option<&Config>, name: Option<&str>) -> Self {
-        let mut texts = config.map_or_else(Vec::new, configured);
+    pub(super) fn new(config: &Config, name: Option<&str>) -> Self {
+        let mut texts = configured(config);
         texts.extend(name.map(|name| (name.to_owned(), "<tenant>".to_owned())));
         texts.retain(|(text, _)| text.len() >= SHORTEST);
         texts.sort_by(|(one, _), (other, _)| other.len().cmp(&one.len()).then(one.cmp(other)));

@@ -29,6 +29,25 @@ fn a_database_beyond_this_machine_is_reached_with_encryption_only() {
 }
 
 #[test]
+fn a_password_in_the_file_or_a_variable_is_refused_as_any_other_secret_is() {
+    for (name, more) in [("postgres", "database = \"d\""), ("neo4j", "")] {
+        let settings = format!("host = \"localhost\"\nuser = \"u\"\n{more}\n");
+        let path = format!("destinations.{name}.password");
+        let variable = format!("NEXTHINK_GRAPH__DESTINATIONS__{}__PASSWORD", name.to_uppercase());
+        let table = format!("{WHOLE}\n[destinations.{name}]\n{settings}");
+        for problems in [
+            parse(&format!("{table}password = \"canary\"\n"), &[]).map(drop),
+            parse(&table, &[(&variable, "canary")]).map(drop),
+        ] {
+            let problems = problems.expect_err("it is the password itself");
+            let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+            let refusal = format!("`{path}` must not hold the secret itself; give a reference");
+            assert!(problem.contains(&refusal) && !problem.contains("canary"), "{problem}");
+        }
+    }
+}
+
+#[test]
 fn neo4j_needs_a_host_and_a_user_and_has_defaults_for_the_rest() {
     let config = with("neo4j", "host = \"graph.example.com\"\nuser = \"u\"").expect("valid");
     let neo4j = config.neo4j.as_ref().expect("it is configured");

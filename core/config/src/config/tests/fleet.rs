@@ -75,6 +75,33 @@ fn the_fleet_on_its_page_is_valid() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn the_file_of_the_fleet_is_warned_of_and_that_of_a_tenant_refused_if_others_can_write_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, file) = folder("[fleet]\ntenants = \"tenants.d\"\n", &[("acme.toml", TENANT)]);
+    let open = |path: &Path| {
+        let mode = std::fs::Permissions::from_mode(0o666);
+        std::fs::set_permissions(path, mode).expect("it is ours");
+    };
+    let chosen = ChosenTenant { name: "acme".to_owned(), may_differ: false };
+    let source = Source::Tenant(file.clone(), chosen);
+    let loaded = || Config::load(&source, empty_environment());
+    let exposures =
+        || loaded().map_err(|failure| failure.error).expect("it is valid").warnings.exposures;
+    assert_eq!(exposures(), [""; 0]);
+    open(&file);
+    let [warning] = exposures().try_into().expect("one warning");
+    assert!(warning.starts_with(&file.display().to_string()), "{warning}");
+    let own = folder.path().join("tenants.d/acme.toml");
+    open(&own);
+    let refused = loaded().expect_err("others can write it").error.to_string();
+    assert!(refused.contains("can be written to by others"), "{refused}");
+    // The file of a single tenant is used, with a warning.
+    let alone = Config::load(&Source::File(own), empty_environment());
+    assert_eq!(alone.expect("it is valid").warnings.exposures, [refused]);
+}
+
 #[test]
 fn the_settings_of_a_chosen_tenant_are_in_its_own_file_and_the_example_of_a_name_is_allowed() {
     let text = "[fleet]\ntenants = \"tenants.d\"\n";
