@@ -27,14 +27,29 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), StoreError> {
         use std::os::unix::fs::MetadataExt as _;
         let shown = path.display();
         if metadata.uid() != rustix::process::geteuid().as_raw() {
-            let fix = format!("run as its owner, or `chown` it: `chown -R $(id -u) {shown}`");
-            return refuse("belongs to another user", fix);
+            return refuse("belongs to another user", owner_fix(path, metadata.uid()));
         }
         if metadata.mode() & 0o022 != 0 {
             return refuse("can be written to by others", format!("run `chmod go-w {shown}`"));
         }
     }
     Ok(())
+}
+
+/// Returns the remedy for a folder that belongs to another user.
+#[cfg(unix)]
+fn owner_fix(path: &Path, owner: u32) -> String {
+    const ROOT: u32 = 0;
+    let (shown, own) = (path.display(), rustix::process::geteuid().as_raw());
+    match (own, owner) {
+        // If root became the owner, the service of the other user could not use its store any more.
+        (ROOT, _) => format!("run as its owner, for example with `sudo -u '#{owner}'`"),
+        // The root of a volume.
+        (_, ROOT) => format!(
+            "name a folder below it, such as {shown}/store, or let root run `chown -R {own} {shown}`"
+        ),
+        _ => format!("run as its owner, or `chown` it: `chown -R {own} {shown}`"),
+    }
 }
 
 /// The facts that reveal a changed file: its size, its times, and its identity. They include the
