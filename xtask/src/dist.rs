@@ -5,6 +5,7 @@
 mod archive;
 mod check;
 mod deb;
+mod pages;
 mod sbom;
 
 use std::fs;
@@ -39,12 +40,10 @@ pub(crate) struct DistArguments {
 }
 
 /// Files of this repository, and where they are in the archive.
-const SHIPPED: [(&str, &str); 13] = [
+const SHIPPED: [(&str, &str); 11] = [
     ("README.md", "README.md"),
     ("LICENSE", "LICENSE"),
     ("CHANGELOG.md", "CHANGELOG.md"),
-    ("docs/operations.md", "docs/operations.md"),
-    ("docs/configuration.md", "docs/configuration.md"),
     ("docs/nexthink-graph.schema.json", "nexthink-graph.schema.json"),
     ("xtask/packaging/Containerfile", "Containerfile"),
     ("xtask/packaging/nexthink-graph.service", "systemd/nexthink-graph.service"),
@@ -147,6 +146,8 @@ fn contents(root: &Path, program: &Path, version: &str) -> anyhow::Result<Vec<En
         entries.push(Entry::file(path, script));
     }
     entries.extend(man_pages(root, program)?);
+    entries.extend(pages::read(root, "docs")?);
+    pages::remove_dead_links(&mut entries)?;
     entries.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(entries)
 }
@@ -181,4 +182,33 @@ fn output(command: &mut Command) -> anyhow::Result<Vec<u8>> {
         String::from_utf8_lossy(&ended.stderr).trim()
     );
     Ok(ended.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The root of a volume belongs to root, who lets the group of the pod write: the program refuses it as a store.
+    #[test]
+    fn the_examples_for_kubernetes_keep_the_store_and_the_keys_below_the_root_of_the_volume() {
+        let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+        let read = |path: &str| fs::read_to_string(packaging.join(path)).expect("it is there");
+        let quoted = |line: &str| line.split('"').nth(1).unwrap_or_default().to_owned();
+        let configuration = read("kubernetes/configuration.yaml");
+        let places: Vec<String> = configuration
+            .lines()
+            .filter(|line| ["location =", "file ="].iter().any(|key| line.contains(key)))
+            .map(quoted)
+            .filter(|path| !path.starts_with("/run/secrets/"))
+            .collect();
+        assert_eq!(places.len(), 2, "{places:?}");
+        for path in VERSIONED {
+            let text = read(path);
+            assert!(text.contains("mountPath: /var/lib/nexthink-graph\n"), "{path}");
+            for place in &places {
+                assert!(place.starts_with("/var/lib/nexthink-graph/"), "{place}");
+            }
+        }
+        assert!(read("kubernetes/workers.yaml").contains("/var/lib/nexthink-graph/work."));
+    }
 }

@@ -12,13 +12,20 @@ use super::{NAME, output};
 const DEPENDENCIES: &str = "ca-certificates,passwd";
 
 /// Files that an installed package must have.
-const INSTALLED: [&str; 5] = [
+const INSTALLED: [&str; 6] = [
     "usr/share/man/man1/nexthink-graph.1.gz",
     "usr/share/bash-completion/completions/nexthink-graph",
     "usr/lib/systemd/system/nexthink-graph.service",
+    "usr/share/doc/nexthink-graph/docs/operations.md",
     "etc/nexthink-graph",
     "var/lib/nexthink-graph",
 ];
+
+/// A configuration with the places that `docs/operations.md` names for an installed package.
+const CONFIGURATION: &str = "[nexthink]\ntenant = \"acme\"\nregion = \"eu\"\nclient_id = \"0a1b\"\n\
+    client_secret = { file = \"secret\" }\n[queries]\ndevices = \"#devices\"\n\
+    [store]\nlocation = \"/var/lib/nexthink-graph/store\"\n\
+    [privacy]\nkey.file = \"/var/lib/nexthink-graph/keys/nexthink-graph.key\"\n";
 
 /// Checks the packages in a folder.
 ///
@@ -106,9 +113,10 @@ fn install(root: &Path, package: &Path, version: &str) -> anyhow::Result<Vec<u8>
     for path in INSTALLED {
         ensure!(root.join(path).exists(), "the package has not installed /{path}");
     }
-    let modes =
-        inside(&["stat", "-c", "%U:%G %a", "/etc/nexthink-graph", "/var/lib/nexthink-graph"])?;
-    let expected = format!("root:{NAME} 750\n{NAME}:{NAME} 700\n");
+    let folders =
+        ["/etc/nexthink-graph", "/var/lib/nexthink-graph", "/var/lib/nexthink-graph/keys"];
+    let modes = inside(&[&["stat", "-c", "%U:%G %a"], &folders[..]].concat())?;
+    let expected = format!("root:{NAME} 750\n{NAME}:{NAME} 700\n{NAME}:{NAME} 700\n");
     ensure!(
         String::from_utf8_lossy(&modes) == expected,
         "the folders of the package have wrong owners or modes: {}",
@@ -118,6 +126,9 @@ fn install(root: &Path, package: &Path, version: &str) -> anyhow::Result<Vec<u8>
     let user = format!("--userspec={NAME}");
     let demo = "cd /var/lib/nexthink-graph && nexthink-graph --quiet && nexthink-graph status";
     output(Command::new("chroot").arg(&user).arg(root).args(["sh", "-c", demo]))?;
+    fs::write(root.join("etc/nexthink-graph/nexthink-graph.toml"), CONFIGURATION)?;
+    let keys = "nexthink-graph --config /etc/nexthink-graph/nexthink-graph.toml privacy key new";
+    output(Command::new("chroot").arg(&user).arg(root).args(["sh", "-c", keys]))?;
     inside(&["dpkg", "--remove", NAME])?;
     ensure!(!root.join("usr/bin").join(NAME).exists(), "the removed package leaves its program");
     ensure!(root.join("var/lib").join(NAME).exists(), "the removed package takes the store along");

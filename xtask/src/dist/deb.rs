@@ -87,13 +87,11 @@ fn place(entry: &Entry) -> anyhow::Result<Option<Entry>> {
         (Some(_), _) => at(format!("usr/share/fish/vendor_completions.d/{NAME}.fish")),
         (None, NAME) => at(format!("usr/bin/{NAME}")),
         (None, "README.md" | "CHANGELOG.md") => documentation(&entry.path),
-        (None, path) => match path.strip_prefix("docs/") {
-            Some(page) => documentation(page),
-            None if SHARED.iter().any(|folder| path.starts_with(folder)) => {
-                at(format!("usr/share/{NAME}/{path}"))
-            }
-            None => None,
-        },
+        (None, path) if path.starts_with("docs/") => documentation(path),
+        (None, path) if SHARED.iter().any(|folder| path.starts_with(folder)) => {
+            at(format!("usr/share/{NAME}/{path}"))
+        }
+        _ => None,
     })
 }
 

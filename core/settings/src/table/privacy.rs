@@ -18,7 +18,7 @@ pub(super) const PRIVACY: Table = Table {
         .example(r#""pseudonymous""#),
         path("privacy.key.file", "File with the keys of pseudonyms")
             .otherwise("`nexthink-graph.key` beside the configuration")
-            .example(r#""/etc/nexthink-graph/key""#),
+            .example(r#""/var/lib/nexthink-graph/keys/acme.key""#),
         text(
             "privacy.columns.**",
             "What happens to one column, whatever the profile: `keep`, `drop`, `pseudonym`, `day`, \
