@@ -55,7 +55,7 @@ case " $* " in
     # A folder stands in for the bucket, and the store of this tenant for that of the example.
     set -- "${@/s3:\/\/backups\/nexthink/bucket}"
     if [ -d simulated-store ]; then set -- "${@/#nexthink-graph-store/simulated-store}"; fi
-    if [ -d fleet/tenants.d/store ]; then set -- "${@/#\/srv\/nexthink-graph/fleet/tenants.d/store}"; fi
+    if [ -d tenants.d/store ]; then set -- "${@/#\/srv\/nexthink-graph/tenants.d/store}"; fi
     exec "$program" "$@"
     ;;
 *" --follow "*) timeout -s INT 2 "$program" "$@"; exit 0 ;;
@@ -206,8 +206,35 @@ fn p9_every_example_of_the_page_on_operations_runs_as_printed() {
     for name in ["nexthink-graph.toml", "secret"] {
         fs::copy(scene.path(name), shell.folder.path().join(name)).expect("it can be copied");
     }
-    shell.run(&blocks(include_str!("../../docs/operations.md")).concat(), &[]);
+    let blocks = blocks(include_str!("../../docs/operations.md"));
+    let (fleet, others) = blocks.split_first().expect("the page has examples");
+    assert!(fleet.contains("tenants.d"), "the first example makes the fleet");
+    shell.run(&[BEFORE_THE_FLEET, fleet, IN_THE_FLEET, &others.concat()].concat(), &[]);
 }
+
+/// Work of a single tenant: two generations, a rule, a question, and an erased person.
+const BEFORE_THE_FLEET: &str = r#"
+value() { nexthink-graph query --output csv "$@" | tail -n 1 | tr -d '\r'; }
+nexthink-graph --quiet run > /dev/null
+nexthink-graph privacy key new
+mkdir rules questions
+nexthink-graph rules explain critical-alert-open --file | sed 's/^id = .*/id = "own-rule"/; /\[\[test/,$d' > rules/own.toml
+erased="$(value 'select upn from nexthink_user order by upn limit 1')"
+[ "$(value "select count(*) n from nexthink_user where upn = '$erased'")" = 1 ]
+nexthink-graph privacy erase --user "$erased" --reason gdpr-request --yes
+nexthink-graph --quiet run > /dev/null
+nexthink-graph history --output csv | wc -l > before
+"#;
+
+/// The fleet has the same store, in which the run of `run --all` adds a generation, and the person stays erased.
+const IN_THE_FLEET: &str = r#"
+[ "$(nexthink-graph history --tenant acme --output csv | wc -l)" = "$(($(cat before) + 1))" ]
+[ "$(value --tenant acme "select count(*) n from nexthink_user where upn = '$erased'")" = 0 ]
+[ "$(value --tenant acme 'select count(*) n from nexthink_user')" -gt 0 ]
+nexthink-graph privacy suppression list --tenant acme | grep gdpr-request
+nexthink-graph privacy key list --tenant acme
+nexthink-graph rules list --tenant acme | grep own-rule
+"#;
 
 #[test]
 fn p9_no_other_page_shows_commands() {

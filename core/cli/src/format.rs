@@ -51,7 +51,7 @@ pub enum PlanFormat {
 pub enum LogFormat {
     /// Lines for people
     Text,
-    /// One JSON object a line
+    /// One JSON object a line; progress and the error that ends a command stay plain text
     Json,
 }
 

@@ -1,4 +1,4 @@
-//! A heartbeat: a request to a monitoring service after each run that has published. The service raises an alarm when
+//! A heartbeat: a request to a monitoring service after each run that has published and delivered. The service raises an alarm when
 //! none comes, so it also notices a machine that is off.
 
 use std::time::Duration;

@@ -66,7 +66,8 @@ pub(super) const MONITORING: Table = Table {
     starters: &[],
     settings: &[secret(
         "monitoring.heartbeat",
-        "Address to request after each run that has published, as monitoring services give out; it is secret",
+        "Address to request after each run that has published and delivered, as monitoring services give out; it is \
+         secret",
     )
     .example(r#"{ env = "HEARTBEAT_URL" }"#)],
 };
