@@ -57,8 +57,8 @@ impl KnownEntry {
             None if known.is_empty() => 0,
             None => return Ok(Vec::new()),
         };
-        let entries = ledger.entries().into_iter();
-        Ok(entries.filter(|entry| entry.sequence > known).map(|entry| entry.record).collect())
+        let entries = ledger.entries_after(known).into_iter();
+        Ok(entries.map(|entry| entry.record).collect())
     }
 }
 

@@ -223,6 +223,7 @@ pub fn erase(
         raw_files_removed: cleansed.raw_files,
         files_scanned: found.scanned_files,
         tables_scanned: found.scanned_tables,
+        acts_in_ledger: found.acts_in_ledger,
         also_kept: lock.tenant().also_kept(),
         ledger,
     };

@@ -15,6 +15,9 @@ use serde_json::{Map, Value};
 use crate::audit;
 use crate::host::Host;
 
+/// The time in which equal reads of a user have one entry, in milliseconds.
+const SAME_READ_MS: u64 = 60 * 60 * 1_000;
+
 /// One action. The names of the variants and fields are those of the ledger.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case", rename_all_fields = "camelCase")]
@@ -276,6 +279,19 @@ pub fn record(
     event: &Event<'_>,
 ) -> Result<LedgerHead, StoreError> {
     tenant.ledger().append(&entry(host, event))
+}
+
+/// Adds an entry for a read to the ledger, durably, unless the same user has read the same in the hour before. A
+/// dashboard asks each of its questions every minute, and the ledger is kept for more than a year.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn record_read(
+    host: &Host,
+    tenant: &TenantStore,
+    event: &Event<'_>,
+) -> Result<LedgerHead, StoreError> {
+    tenant.ledger().append_unless_repeated(&entry(host, event), SAME_READ_MS)
 }
 
 /// Removes everything past its retention period, events too. Returns the items and the number of events.

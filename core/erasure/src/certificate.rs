@@ -53,11 +53,20 @@ pub struct Certificate {
     pub files_scanned: usize,
     /// The number of tables that were searched afterwards.
     pub tables_scanned: usize,
+    /// The number of entries of the ledger that name it as the one who read or changed data. They stay until they
+    /// expire (`[retention] ledger_days`).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub acts_in_ledger: u64,
     /// The places outside the store's folder that may still have the removed data, a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_kept: Vec<String>,
     /// The ledger's entry of this erasure.
     pub ledger: LedgerHead,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Certificate {

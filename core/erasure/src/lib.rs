@@ -6,6 +6,7 @@ pub mod damage;
 mod error;
 pub mod identifiers;
 pub mod key_file;
+mod ledger_search;
 pub mod list_search;
 pub mod lists;
 pub mod page;

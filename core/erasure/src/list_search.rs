@@ -16,11 +16,12 @@ use arrow_array::types::UInt32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use core_privacy::mentions::Position;
 use core_privacy::suppression::{MentionCache, Suppressions};
-use core_store::{Generation, Table, TableKind, TenantStore};
+use core_store::{Generation, LEDGER_PATH, Table, TableKind, TenantStore};
 
 use crate::cleansing::Cleanser;
 use crate::error::ErasureError;
 use crate::identifiers::{self, IdentifyingColumns, each_text, position_in_event};
+use crate::ledger_search;
 use crate::places::SearchReport;
 
 /// The files whose bytes are compressed; their rows are searched instead.
@@ -47,7 +48,9 @@ pub fn search(
     for (name, path) in tenant.files()? {
         tenant.check_stop()?;
         search.report.scanned_files += 1;
-        if !name.ends_with(TABLE_FILE)
+        if name == LEDGER_PATH {
+            search.ledger(&path).map_err(ErasureError::Files)?;
+        } else if !name.ends_with(TABLE_FILE)
             && search.is_named_in_file(&path).map_err(ErasureError::Files)?
         {
             search.report.certain.add(&name, "", "");
@@ -69,6 +72,20 @@ struct ListSearch<'a> {
 impl<'a> ListSearch<'a> {
     fn new(suppressions: &'a Suppressions) -> Self {
         Self { suppressions, cache: RefCell::default(), report: SearchReport::default() }
+    }
+
+    fn ledger(&mut self, path: &Path) -> anyhow::Result<()> {
+        let (mut acts, mut is_named) = (0, false);
+        ledger_search::each_line(path, |line| {
+            acts += u64::from(self.is_named(Position::Label, &line.actor));
+            let rest = String::from_utf8_lossy(&line.rest);
+            is_named = is_named || self.is_named(Position::Label, &rest);
+        })?;
+        self.report.acts_in_ledger = acts;
+        if is_named {
+            self.report.certain.add(LEDGER_PATH, "", "");
+        }
+        Ok(())
     }
 
     fn generation(

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use core_terminal::escape_for_terminal;
+use core_terminal::{count, escape_for_terminal};
 use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
@@ -49,6 +49,12 @@ pub fn html(retrieval: &Retrieval) -> String {
                 (section("Findings", &retrieval.findings))
                 h2 { "History" }
                 (section("Kept generations", &history))
+                @if retrieval.acts_in_ledger > 0 {
+                    p {
+                        "The list of who read or changed data may name you as the one who did ("
+                        (count(retrieval.acts_in_ledger, "entry")) ")."
+                    }
+                }
                 (section("Given to", &retrieval.deliveries))
                 (section("How long it is kept", std::slice::from_ref(&retrieval.retention)))
             }

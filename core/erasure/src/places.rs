@@ -14,6 +14,8 @@ pub struct SearchReport {
     pub certain: Places,
     /// Where the subject may be named.
     pub possible: Places,
+    /// The number of entries of the ledger that name the subject as the one who acted. They stay until they expire.
+    pub acts_in_ledger: u64,
     /// The number of files that were searched.
     pub scanned_files: usize,
     /// The number of tables that were searched.

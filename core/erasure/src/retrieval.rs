@@ -10,7 +10,7 @@ use core_model::column::IdentifierKind;
 use core_model::relationship::{FROM_KEY, TO_KEY};
 use core_privacy::canonical::canonical;
 use core_privacy::mentions::{Position, each_mention};
-use core_store::{Generation, LedgerEntry, Table, TableKind, TenantStore};
+use core_store::{Generation, LedgerEntry, RUN_ENDED, Table, TableKind, TenantStore};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -80,6 +80,8 @@ pub struct Retrieval {
     pub unreadable_generations: Vec<String>,
     /// Every kept generation that has it.
     pub history: Vec<Held>,
+    /// The number of entries of the ledger that name it as the one who read or changed data.
+    pub acts_in_ledger: u64,
     /// Who got it.
     pub deliveries: Vec<Value>,
     /// The retention of everything.
@@ -128,6 +130,7 @@ pub fn retrieve(
         findings: Vec::new(),
         unreadable_generations: damaged.collect(),
         history: Vec::new(),
+        acts_in_ledger: Search::new(subject)?.acts_in_ledger(tenant)?,
         deliveries: Vec::new(),
         retention: request.retention.to_json(),
     };
@@ -248,12 +251,12 @@ impl Retrieval {
         retention: RetentionDays,
         subject: &Subject,
     ) -> Result<(), ErasureError> {
-        let entries = tenant.ledger().entries()?;
+        let ended = tenant.ledger().entries_of(&[RUN_ENDED])?;
         let fact = |entry: &LedgerEntry, name| {
             entry.record.facts.get(name).and_then(Value::as_str).map(str::to_owned)
         };
-        let ended = entries.iter().filter(|entry| entry.record.event == "run_ended");
         let runs: BTreeMap<_, _> = ended
+            .iter()
             .filter_map(|entry| Some((fact(entry, "generation")?, fact(entry, "run")?)))
             .collect();
         for (id, objects) in subject.rows.iter().filter(|(_, objects)| **objects > 0) {
@@ -273,10 +276,11 @@ impl Retrieval {
             let rows = fact(entry, "generation").and_then(|id| subject.rows.get(&id).copied());
             rows.is_some_and(|rows| rows > 0)
         };
-        let recipients = ["delivery_started", "delivery_ended", "export"];
-        let deliveries = entries
+        let deliveries =
+            tenant.ledger().entries_of(&["delivery_started", "delivery_ended", "export"])?;
+        let deliveries = deliveries
             .iter()
-            .filter(|entry| recipients.contains(&entry.record.event.as_str()) && has_it(entry))
+            .filter(|entry| has_it(entry))
             .map(|LedgerEntry { record, .. }| {
                 json!({ "event": record.event, "at": record.at, "facts": record.facts })
             });

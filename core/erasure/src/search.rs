@@ -21,11 +21,12 @@ use core_privacy::mentions::readings::may_be_encoded;
 use core_privacy::mentions::{Position, each_mention, may_mention};
 use core_privacy::pseudonym::PREFIX;
 use core_privacy::traces;
-use core_store::TenantStore;
+use core_store::{LEDGER_PATH, TenantStore};
 
 use crate::cleansing::Cleanser;
 use crate::error::ErasureError;
 use crate::identifiers::{self, each_text, key, position_in_event};
+use crate::ledger_search::{self, Line};
 use crate::places::SearchReport;
 use crate::subject::Subject;
 
@@ -102,7 +103,13 @@ impl Search {
         for (name, path) in tenant.files()? {
             tenant.check_stop()?;
             report.scanned_files += 1;
-            let in_file = self.in_file(&path).map_err(ErasureError::Files)?;
+            let in_file = if name == LEDGER_PATH {
+                let (acts, in_rest) = self.in_ledger(&path)?;
+                report.acts_in_ledger = acts;
+                in_rest
+            } else {
+                self.in_file(&path).map_err(ErasureError::Files)?
+            };
             match self.verdict(Position::Label, &name).max(in_file) {
                 Some(Verdict::Certain) => report.certain.add(&name, "", ""),
                 Some(Verdict::Possible) => report.possible.add(&name, "", ""),
@@ -281,6 +288,27 @@ impl Search {
             return Some(Verdict::Certain);
         }
         may_mention(text, &self.needles).then_some(Verdict::Possible)
+    }
+
+    /// The number of entries of the ledger of a tenant that name the subject as the one who acted.
+    ///
+    /// # Errors
+    ///
+    /// The ledger cannot be read.
+    pub fn acts_in_ledger(&self, tenant: &TenantStore) -> Result<u64, ErasureError> {
+        let (acts, _) = self.in_ledger(&tenant.file_path(LEDGER_PATH)?)?;
+        Ok(acts)
+    }
+
+    /// The number of entries that name the subject as the one who acted, and the verdict on everything else.
+    fn in_ledger(&self, path: &Path) -> Result<(u64, Option<Verdict>), ErasureError> {
+        let (mut acts, mut verdict) = (0, None);
+        let look = |line: &Line| {
+            acts += u64::from(self.verdict(Position::Label, &line.actor).is_some());
+            verdict = verdict.max(self.in_bytes(&line.rest));
+        };
+        ledger_search::each_line(path, look).map_err(ErasureError::Files)?;
+        Ok((acts, verdict))
     }
 
     fn in_file(&self, path: &Path) -> anyhow::Result<Option<Verdict>> {

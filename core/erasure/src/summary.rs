@@ -79,8 +79,16 @@ pub fn certificate_text(certificate: &Certificate) -> String {
     let Certificate { id, rows_removed, generations, events_removed, .. } = certificate;
     let possible = certificate.possible_mentions();
     let found = if possible == 0 { "found no remains" } else { "found no certain remains" };
+    let acts = match certificate.acts_in_ledger {
+        0 => String::new(),
+        acts => format!(
+            "; the ledger may name the one who was erased as the one who read or changed data ({}, until \
+             they expire)",
+            count(acts, "entry")
+        ),
+    };
     format!(
-        "erasure {id}: removed {} from {}, cleared {} and removed {}; searched {} and {}, {found}",
+        "erasure {id}: removed {} from {}, cleared {} and removed {}; searched {} and {}, {found}{acts}",
         match rows_removed {
             1 => "1 entity or relationship".to_owned(),
             rows => format!("{rows} entities and relationships"),

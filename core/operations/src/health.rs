@@ -7,7 +7,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use core_config::Config;
-use core_engine::ledger::runs::{RunRecord, RunVerdict, failed_in_a_row, runs};
+use core_engine::ledger::runs::{self, RunRecord, RunVerdict, failed_in_a_row};
 use core_engine::run::quota::{self, QuotaClock};
 use core_engine::{Engine, Failure, Host, Moment};
 use core_fleet::{Ended, Fleet, LastRun};
@@ -80,7 +80,7 @@ impl Health {
         let current = history.iter().find(|entry| entry.is_current);
         let current = current.and_then(|entry| entry.manifest.as_ref().ok());
         let complete = manifests().find(|manifest| manifest.outcome == Outcome::Complete);
-        let runs = runs(&tenant.ledger().entries()?);
+        let runs = runs::of_tenant(&tenant)?;
         let left = quota::left(&tenant, config.daily_exports, QuotaClock::read(host, None))?;
         let is_running = tenant.lock_owner()?.is_some();
         Ok(Self {

@@ -140,7 +140,7 @@ fn stored(
 ) -> Result<Value, Failure> {
     let tenant = Engine { settings: config, host }.tenant()?;
     let history = tenant.history()?;
-    let runs = core_engine::ledger::runs::runs(&tenant.ledger().entries()?);
+    let runs = core_engine::ledger::runs::of_tenant(&tenant)?;
     let newest = runs.len().saturating_sub(RUNS);
     let current = tenant.current()?;
     Ok(json!({

@@ -65,7 +65,7 @@ impl Reader<'_> {
 
     /// Adds an entry about a read to the ledger. The read must not fail for it: a copy of a store may be read-only.
     pub fn record(&self, event: &Event<'_>) {
-        if let Err(error) = ledger::record(self.host, self.tenant, event) {
+        if let Err(error) = ledger::record_read(self.host, self.tenant, event) {
             let error = anyhow::Error::new(error);
             (self.tell)(&format!("this read is not in the ledger: {error:#}"));
         }

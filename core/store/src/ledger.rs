@@ -3,7 +3,7 @@
 
 mod chain;
 
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use core_files::{File, FileLock};
@@ -22,6 +22,9 @@ pub const RUN_ENDED: &str = "run_ended";
 
 /// The longest line.
 const MAX_LINE: usize = 64 * 1024;
+/// The end of the file that is read for the last entries: enough for a torn line and the complete one before it, and
+/// for a few hundred entries of reads.
+const TAIL: u64 = 2 * MAX_LINE as u64 + 2;
 
 /// The ledger of one tenant. Reading needs no lock; an append takes it for the duration of a write.
 #[derive(Debug, Clone)]
@@ -40,8 +43,26 @@ pub struct LedgerContent {
 impl LedgerContent {
     /// Returns all readable entries, the oldest first.
     pub fn entries(&self) -> Vec<LedgerEntry> {
-        let lines = self.bytes().split(|byte| *byte == b'\n');
-        lines.filter_map(|line| chain::unseal(line).ok()).collect()
+        chain::entries(self.bytes()).collect()
+    }
+
+    /// Returns the readable entries with a higher number, the oldest first.
+    pub fn entries_after(&self, sequence: u64) -> Vec<LedgerEntry> {
+        let newest_first = chain::newest_first(self.bytes());
+        let mut entries: Vec<_> =
+            newest_first.take_while(|entry| entry.sequence > sequence).collect();
+        entries.reverse();
+        entries
+    }
+
+    /// Returns so many of the last readable entries, the newest first.
+    pub fn newest(&self, limit: usize) -> Vec<LedgerEntry> {
+        chain::newest_first(self.bytes()).take(limit).collect()
+    }
+
+    /// Returns the number of lines.
+    pub fn lines(&self) -> usize {
+        self.bytes().split_inclusive(|byte| *byte == b'\n').count()
     }
 
     /// Returns the head of the last entry; None if there is no entry, or if the last line is damaged.
@@ -52,7 +73,7 @@ impl LedgerContent {
     /// Returns the head of the last entry that can be read, also if a damaged line follows, which the next append repairs;
     /// None if there is none.
     pub fn last_readable(&self) -> Option<LedgerHead> {
-        self.head().or_else(|| self.entries().last().map(LedgerEntry::head))
+        chain::newest_first(self.bytes()).next().map(|entry| entry.head())
     }
 
     /// Returns the fingerprint of the file; None if there is no file.
@@ -103,6 +124,33 @@ impl Ledger {
         self.append_locked(record)
     }
 
+    /// Appends an entry as [`append`](Self::append) does, unless one of the last few hundred entries is equal but for its
+    /// time, which is at most so many milliseconds ago. So a dashboard that asks the same questions every minute neither
+    /// fills the ledger nor waits for the disk each time. Returns the head of the entry of either kind.
+    ///
+    /// # Errors
+    ///
+    /// Those of `append`.
+    pub fn append_unless_repeated(
+        &self,
+        record: &LedgerRecord,
+        within_ms: u64,
+    ) -> Result<LedgerHead, StoreError> {
+        let _lock = self.lock()?;
+        let is_equal = |entry: &LedgerEntry| {
+            let LedgerRecord { at: _, at_ms, who, event, facts } = &entry.record;
+            let age = record.at_ms.checked_sub(*at_ms);
+            (who, event, facts) == (&record.who, &record.event, &record.facts)
+                && age.is_some_and(|age| age <= within_ms)
+        };
+        let tail = self.read_tail()?.unwrap_or_default();
+        match chain::newest_first(&tail).find(is_equal) {
+            // A torn line after it is repaired with the next entry.
+            Some(entry) => Ok(entry.head()),
+            None => self.append_locked(record),
+        }
+    }
+
     /// Returns all readable entries, the oldest first.
     ///
     /// # Errors
@@ -112,6 +160,16 @@ impl Ledger {
         Ok(self.content()?.entries())
     }
 
+    /// Returns the readable entries of these events, the oldest first. Entries of other events are not decoded: most are
+    /// of reads.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`].
+    pub fn entries_of(&self, events: &[&str]) -> Result<Vec<LedgerEntry>, StoreError> {
+        Ok(chain::entries_of(&self.read()?, events).collect())
+    }
+
     /// Returns the head of the last entry; `None` if there is no entry, or if the last line is
     /// damaged.
     ///
@@ -119,7 +177,7 @@ impl Ledger {
     ///
     /// [`StoreError::Io`].
     pub fn head(&self) -> Result<Option<LedgerHead>, StoreError> {
-        Ok(self.content()?.head())
+        Ok(self.read_tail()?.and_then(|tail| LedgerHead::of_last_entry(&tail)))
     }
 
     /// Verifies every line, and that the ledger has the heads that are known from elsewhere.
@@ -190,7 +248,7 @@ impl Ledger {
     fn append_locked(&self, record: &LedgerRecord) -> Result<LedgerHead, StoreError> {
         let path = self.path();
         let mut file = File::open_or_create(&path)?;
-        let (last, torn) = self.tail(&mut file)?;
+        let (last, torn) = self.last_line(&mut file)?;
         let mut after = last;
         if !torn.is_empty() {
             after = Some(repair(&mut file, &path, after.as_ref(), &torn, record)?);
@@ -204,16 +262,28 @@ impl Ledger {
         Ok(head)
     }
 
-    /// The head of the last complete line, and the bytes after its line end.
-    fn tail(&self, file: &mut File) -> Result<(Option<LedgerHead>, Vec<u8>), StoreError> {
+    /// The last bytes of the file; `None` if there is no file.
+    fn read_tail(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        match File::open(&self.path()) {
+            Ok(mut file) => Ok(Some(self.tail_of(&mut file)?)),
+            Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn tail_of(&self, file: &mut File) -> Result<Vec<u8>, StoreError> {
         let path = self.path();
         let failed = || StoreError::io("read", &path);
         let length = file.seek(SeekFrom::End(0)).map_err(failed())?;
-        // Enough for a torn line and the complete one before it.
-        let start = length.saturating_sub(2 * MAX_LINE as u64 + 2);
-        file.seek(SeekFrom::Start(start)).map_err(failed())?;
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).map_err(failed())?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed())?;
+        Ok(bytes)
+    }
+
+    /// The head of the last complete line, and the bytes after its line end.
+    fn last_line(&self, file: &mut File) -> Result<(Option<LedgerHead>, Vec<u8>), StoreError> {
+        let mut bytes = self.tail_of(file)?;
         let torn_from = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
         let torn = bytes.split_off(torn_from);
         let Some(whole) = bytes.strip_suffix(b"\n") else { return Ok((None, torn)) };

@@ -71,9 +71,9 @@ fn is_unpublished(
 fn was_published(tenant: &TenantStore, id: &GenerationId) -> Result<bool, StoreError> {
     let is_of_run = |entry: &LedgerEntry| {
         let generation = entry.record.facts.get("generation").and_then(Value::as_str);
-        entry.record.event == RUN_ENDED && generation == Some(id.as_str())
+        generation == Some(id.as_str())
     };
-    Ok(tenant.ledger().entries()?.iter().any(is_of_run))
+    Ok(tenant.ledger().entries_of(&[RUN_ENDED])?.iter().any(is_of_run))
 }
 
 /// Removes the files of a generation's folder that its manifest does not list.

@@ -148,6 +148,7 @@ fn certificate_of(
         raw_files_removed: cleansed.map_or(0, |cleansed| cleansed.raw_files),
         files_scanned: found.scanned_files,
         tables_scanned: found.scanned_tables,
+        acts_in_ledger: found.acts_in_ledger,
         also_kept: lock.tenant().also_kept(),
         ledger: ledger::record(engine.host, lock.tenant(), &event)?,
     })

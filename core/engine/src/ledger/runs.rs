@@ -1,6 +1,6 @@
 //! Reads runs from the entries of the ledger.
 
-use core_store::{LedgerEntry, RUN_ENDED};
+use core_store::{LedgerEntry, RUN_ENDED, StoreError, TenantStore};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -31,8 +31,16 @@ pub enum RunVerdict {
     Failed,
 }
 
-/// Returns the runs of a ledger, the oldest first. A run without an end was killed or is running.
-pub fn runs(entries: &[LedgerEntry]) -> Vec<RunRecord> {
+/// Returns the runs that the ledger of a tenant has, the oldest first. A run without an end was killed or is running.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn of_tenant(tenant: &TenantStore) -> Result<Vec<RunRecord>, StoreError> {
+    Ok(paired(&tenant.ledger().entries_of(&[RUN_STARTED, RUN_ENDED])?))
+}
+
+/// Pairs the start of each run with its end.
+fn paired(entries: &[LedgerEntry]) -> Vec<RunRecord> {
     let mut runs: Vec<RunRecord> = Vec::new();
     for entry in entries {
         let record = &entry.record;
@@ -109,7 +117,7 @@ mod tests {
             ended(4),
             started(),
         ]);
-        let found: Vec<_> = runs(&entries)
+        let found: Vec<_> = paired(&entries)
             .into_iter()
             .map(|run| (run.started_at, run.ended_at, run.exit_code))
             .collect();

@@ -32,6 +32,7 @@ fn certificate(id: &str) -> Certificate {
         raw_files_removed: 0,
         files_scanned: 1,
         tables_scanned: 1,
+        acts_in_ledger: 0,
         also_kept: Vec::new(),
         ledger: serde_json::from_value::<LedgerHead>(json!({ "sequence": 1, "hash": "00" }))
             .unwrap_or_else(|error| panic!("the head of a ledger: {error}")),

@@ -5,7 +5,8 @@ use core_erasure::cleansing::Cleanser;
 use core_erasure::list_search;
 use core_erasure::search::Search;
 use core_erasure::subject::{Subject, SubjectKind};
-use serde_json::json;
+use core_store::LedgerRecord;
+use serde_json::{Map, json};
 
 use crate::kit::{LOG, Place, alert, device, edge, suppressions_of, user};
 
@@ -170,4 +171,37 @@ fn a_device_is_found_by_its_name_in_its_own_context_only() {
     let records = ("events".to_owned(), "raw".to_owned());
     let found = report.certain.0.get(&records).map(|place| place.rows);
     assert_eq!(found, Some(1), "{:?}", report.certain);
+}
+
+/// An entry of the ledger by this user of the operating system, with this fact.
+fn act(place: &Place, who: &str, name: &str, fact: &str) {
+    let record = LedgerRecord {
+        at: "2026-03-10T00:00:00Z".to_owned(),
+        at_ms: 1_773_100_800_000,
+        who: who.to_owned(),
+        event: "explorer_read".to_owned(),
+        facts: Map::from_iter([(name.to_owned(), json!(fact))]),
+    };
+    place.tenant().ledger().append(&record).expect("there is room");
+}
+
+#[test]
+fn what_an_erased_person_did_stays_in_the_ledger_and_is_counted() {
+    let (place, zoe) = place();
+    act(&place, "uid 7 (root)", "user", "zoe@acme.example");
+    act(&place, "ACME\\zoe", "user", "eve@acme.example");
+    act(&place, "uid 7 (root)", "user", "eve@acme.example");
+    let suppressions = suppressions_of(&zoe);
+    place.cleanse(&suppressions);
+    let by_list =
+        || list_search::search(place.tenant(), LOG, &suppressions).expect("it can be read");
+    for report in [search(&place, &zoe), by_list()] {
+        assert!(report.certain.names().is_empty(), "{:?}", report.certain);
+        assert_eq!(report.acts_in_ledger, 2);
+    }
+    act(&place, "uid 7 (root)", "client", "zoe@acme.example");
+    for report in [search(&place, &zoe), by_list()] {
+        assert_eq!(Vec::from_iter(report.certain.names()), ["ledger/entries.ndjson"]);
+        assert_eq!(report.acts_in_ledger, 2);
+    }
 }

@@ -1,7 +1,7 @@
 //! The time since the last complete run, by the clock and by the timetable.
 
 use core_engine::Moment;
-use core_engine::ledger::runs::runs;
+use core_engine::ledger::runs;
 use core_fleet::TenantSettings;
 use core_store::{Outcome, TenantStore};
 use core_terminal::count;
@@ -41,8 +41,7 @@ fn last_complete(tenant: &TenantStore) -> Option<u64> {
 
 /// The start of the first run in the ledger.
 fn first_run(tenant: &TenantStore) -> Option<u64> {
-    let entries = tenant.ledger().entries().ok()?;
-    let started: Timestamp = runs(&entries).first()?.started_at.parse().ok()?;
+    let started: Timestamp = runs::of_tenant(tenant).ok()?.first()?.started_at.parse().ok()?;
     u64::try_from(started.as_millisecond()).ok()
 }
 

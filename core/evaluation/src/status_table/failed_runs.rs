@@ -1,6 +1,6 @@
 //! The number of newest runs in a row that published nothing.
 
-use core_engine::ledger::runs::{RunRecord, RunVerdict, failed_in_a_row, runs};
+use core_engine::ledger::runs::{self, RunRecord, RunVerdict, failed_in_a_row};
 use core_engine::{Ending, FailureKind, Host, StopReason};
 use core_store::TenantStore;
 
@@ -28,7 +28,7 @@ pub(super) fn fact(tenant: &TenantStore, host: &Host) -> Option<Fact> {
         code if is_code_of(&SILENT, code) => RunVerdict::Silent,
         _ => RunVerdict::Failed,
     };
-    let runs = runs(&tenant.ledger().entries().ok()?);
+    let runs = runs::of_tenant(tenant).ok()?;
     let is_running = tenant.lock_owner().ok()?.is_some();
     let failed = failed_in_a_row(&runs, is_running, verdict);
     let newest = failed.first()?;

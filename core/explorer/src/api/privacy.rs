@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Extension, Json};
+use core_store::LedgerEntry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -78,25 +79,25 @@ async fn privacy(
         let tenant = explorer.tenant(&tenant)?;
         let status = explorer.host.status(&tenant)?.privacy;
         let generation = tenant.current()?.map(|generation| summary(generation.manifest()));
-        let entries = tenant.ledger().entries()?;
+        let ledger = tenant.ledger().content()?;
         let limit = limit.unwrap_or(DEFAULT_ENTRIES).min(MAX_ENTRIES);
         let is_viewer = user.role == Role::Viewer;
-        let newest = entries.iter().rev().take(limit).map(|entry| {
-            let record = &entry.record;
-            let mut facts = record.facts.clone();
+        let newest = ledger.newest(limit).into_iter().map(|entry| {
+            let LedgerEntry { sequence, record, .. } = entry;
+            let mut facts = record.facts;
             if is_viewer {
                 facts.remove(USER);
             }
             Entry {
-                sequence: entry.sequence,
-                at: record.at.clone(),
-                who: (!is_viewer).then(|| record.who.clone()),
-                event: record.event.clone(),
+                sequence,
+                at: record.at,
+                who: (!is_viewer).then_some(record.who),
+                event: record.event,
                 facts,
             }
         });
-        let ledger = newest.collect();
-        Ok(Json(Privacy { generation, status, ledger, entries: entries.len() }))
+        let (newest, entries) = (newest.collect(), ledger.lines());
+        Ok(Json(Privacy { generation, status, ledger: newest, entries }))
     })
     .await
 }

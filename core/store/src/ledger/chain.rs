@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -155,6 +156,28 @@ pub(super) fn unseal(line: &[u8]) -> Result<LedgerEntry, &'static str> {
         return Err("was changed after it was written");
     }
     serde_json::from_slice(line).map_err(|_| not_sealed)
+}
+
+/// Decodes the readable lines of a ledger, the oldest first.
+pub(super) fn entries(ledger: &[u8]) -> impl Iterator<Item = LedgerEntry> {
+    ledger.split(|byte| *byte == b'\n').filter_map(|line| unseal(line).ok())
+}
+
+/// Decodes the readable lines of a ledger or of its end, the newest first.
+pub(super) fn newest_first(ledger: &[u8]) -> impl Iterator<Item = LedgerEntry> {
+    ledger.rsplit(|byte| *byte == b'\n').filter_map(|line| unseal(line).ok())
+}
+
+/// Decodes the readable lines of these events, the oldest first.
+pub(super) fn entries_of(ledger: &[u8], events: &[&str]) -> impl Iterator<Item = LedgerEntry> {
+    // As `seal` writes it; a quotation mark within a text has a backslash before it.
+    let members: Vec<_> = events.iter().map(|event| format!("\"event\":\"{event}\"")).collect();
+    let finders: Vec<_> = members.iter().map(|member| Finder::new(member).into_owned()).collect();
+    let lines = ledger.split(|byte| *byte == b'\n');
+    let candidates =
+        lines.filter(move |line| finders.iter().any(|finder| finder.find(line).is_some()));
+    let entries = candidates.filter_map(|line| unseal(line).ok());
+    entries.filter(|entry| events.contains(&entry.record.event.as_str()))
 }
 
 /// The head after which the next entry follows, by the last line and the number that it has if it

@@ -3,7 +3,8 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 
-use core_store::LedgerHead;
+use core_store::{LedgerEntry, LedgerHead, LedgerRecord};
+use serde_json::{Map, json};
 
 use crate::support::{Checked, FIRST, Place, record};
 
@@ -131,5 +132,85 @@ fn a_generation_names_the_head_of_the_ledger_it_was_published_with() -> Checked 
     fs::remove_file(place.path("ledger/entries.ndjson"))?;
     let verification = ledger.verify(&place.tenant.known_ledger_heads()?)?;
     assert_eq!(verification.findings.len(), 1, "the whole ledger is gone");
+    Ok(())
+}
+
+#[test]
+fn an_equal_entry_within_the_time_is_not_repeated() -> Checked {
+    let place = Place::new()?;
+    let ledger = place.tenant.ledger();
+    let at = |at_ms, event| LedgerRecord { at_ms, ..record(event) };
+    let other = LedgerRecord { who: "uid 2 (other)".to_owned(), ..at(1_000, "query") };
+    let first = ledger.append_unless_repeated(&at(1_000, "query"), 60)?;
+    let table = [
+        (at(1_060, "query"), 1, "equal and within the time"),
+        (at(1_000, "graph_read"), 2, "another event"),
+        (other, 3, "another user"),
+        (at(1_061, "query"), 4, "after the time"),
+        (at(1_121, "query"), 4, "the time counts from the entry that there is"),
+        (at(999, "query"), 5, "before it, by a clock that was set back"),
+    ];
+    for (record, expected, why) in table {
+        let head = ledger.append_unless_repeated(&record, 60)?;
+        assert_eq!(ledger.head()?.map(|head| head.sequence), Some(expected), "{why}");
+        assert_eq!(head == first, expected == 1, "{why}");
+    }
+    assert_eq!(ledger.verify(&[])?.findings, []);
+    Ok(())
+}
+
+#[test]
+fn a_torn_line_does_not_hide_an_equal_entry() -> Checked {
+    let place = Place::new()?;
+    let ledger = place.tenant.ledger();
+    let first = ledger.append(&record("query"))?;
+    OpenOptions::new()
+        .append(true)
+        .open(place.path("ledger/entries.ndjson"))?
+        .write_all(b"{\"s")?;
+    assert_eq!(ledger.append_unless_repeated(&record("query"), 60)?, first);
+    assert_eq!(ledger.head()?, None, "the torn line waits for the next entry");
+    ledger.append_unless_repeated(&record("run"), 60)?;
+    assert_eq!(ledger.verify(&[])?.findings, []);
+    Ok(())
+}
+
+#[test]
+fn the_end_of_a_long_ledger_tells_its_head_and_its_newest_entries() -> Checked {
+    let place = Place::new()?;
+    let ledger = place.tenant.ledger();
+    let long = LedgerRecord {
+        facts: Map::from_iter([("steps".to_owned(), json!("x".repeat(50_000)))]),
+        ..record("run")
+    };
+    for number in 1..=9 {
+        let record = if number % 3 == 0 { record("query") } else { long.clone() };
+        let head = ledger.append(&record)?;
+        assert_eq!((head.sequence, ledger.head()?), (number, Some(head)));
+    }
+    let content = ledger.content()?;
+    let numbers = |entries: Vec<LedgerEntry>| -> Vec<u64> {
+        entries.into_iter().map(|entry| entry.sequence).collect()
+    };
+    assert_eq!(numbers(content.newest(2)), [9, 8]);
+    assert_eq!(numbers(content.entries_after(6)), [7, 8, 9]);
+    assert_eq!((content.lines(), numbers(content.entries()).len()), (9, 9));
+    assert_eq!(numbers(ledger.entries_of(&["query"])?), [3, 6, 9]);
+    assert_eq!(numbers(ledger.entries_of(&["run", "repair"])?), [1, 2, 4, 5, 7, 8]);
+    Ok(())
+}
+
+#[test]
+fn an_event_that_only_a_fact_names_is_not_taken_for_one() -> Checked {
+    let place = Place::new()?;
+    let ledger = place.tenant.ledger();
+    let nested = json!({ "event": "run" });
+    let facts = Map::from_iter([
+        ("nested".to_owned(), nested),
+        ("text".to_owned(), json!("\"event\":\"run\"")),
+    ]);
+    ledger.append(&LedgerRecord { facts, ..record("query") })?;
+    assert_eq!(ledger.entries_of(&["run"])?, []);
+    assert_eq!(ledger.entries_of(&["query"])?.len(), 1);
     Ok(())
 }
