@@ -32,13 +32,14 @@ const DEVICE: &str = "device";
 const USER: &str = "user";
 const OWNS: &str = "user_owns_device";
 
-/// The devices and users of a generation, its edges, and its partial types.
+/// The devices and users of a generation, its edges, its partial types, and those that it does not have.
 #[derive(Clone, Default)]
 struct Estate {
     devices: Vec<&'static str>,
     users: Vec<&'static str>,
     owns: Vec<(&'static str, &'static str)>,
     partial: Vec<&'static str>,
+    absent: Vec<&'static str>,
 }
 
 fn estate() -> Estate {
@@ -46,7 +47,7 @@ fn estate() -> Estate {
         devices: vec!["a", "b"],
         users: vec!["u", "v"],
         owns: vec![("u", "a"), ("v", "b")],
-        partial: Vec::new(),
+        ..Estate::default()
     }
 }
 
@@ -73,6 +74,7 @@ impl Place {
             write(&staging, USER, None, &[("_key", estate.users.clone())])?,
             write(&staging, OWNS, ends, &edges)?,
         ];
+        tables.retain(|table| !estate.absent.contains(&table.name.as_str()));
         for table in &mut tables {
             table.partial = estate.partial.contains(&table.name.as_str());
         }
@@ -217,6 +219,16 @@ fn a_type_that_was_partial_and_is_complete_now_is_told() -> Checked {
     assert_eq!(second.plan.completed, [USER, OWNS]);
     assert_eq!(second.scope.reason, Some("the graph has changed"));
     assert!(place.plan(&request)?.plan.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_type_that_a_generation_does_not_have_keeps_its_rows() -> Checked {
+    let (place, request) = (Place::new()?, DeliveryRequest::default());
+    place.publish(FIRST, &estate())?;
+    place.deliver(&request)?;
+    place.publish(SECOND, &Estate { absent: vec![OWNS], ..estate() })?;
+    assert_eq!(counts(&place.plan(&request)?, OWNS), [0, 0, 2, 0]);
     Ok(())
 }
 

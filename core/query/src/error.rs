@@ -227,19 +227,40 @@ impl QueryError {
             }
             DataFusionError::ResourcesExhausted(_) => Self::MemoryLimit { limit_bytes },
             // A comparison of generations runs below the engine.
-            DataFusionError::External(inner) => match inner.downcast_ref::<Self>() {
-                Some(Self::Execution { reason }) => Self::Execution { reason },
-                _ => Self::Execution {
-                    reason: "a generation cannot be read, `store verify` says why",
-                },
-            },
+            DataFusionError::External(inner) => Self::from_outside(&**inner),
             DataFusionError::ArrowError(arrow, _) => Self::from_arrow(arrow),
             DataFusionError::ParquetError(_)
             | DataFusionError::ObjectStore(_)
             | DataFusionError::IoError(_) => {
                 Self::Execution { reason: "a file of the generation cannot be read, verify it" }
             }
-            _ => Self::Execution { reason: "the engine cannot answer it" },
+            other => Self::unnamed(other),
+        }
+    }
+
+    /// The error for one that comes from below the engine, or from a library that it uses.
+    fn from_outside(error: &(dyn std::error::Error + 'static)) -> Self {
+        let reason = match error.downcast_ref::<Self>() {
+            Some(Self::Execution { reason }) => reason,
+            Some(_) => "a generation cannot be read, `store verify` says why",
+            None if error.is::<StoreError>() || error.is::<io::Error>() => {
+                "a generation cannot be read, `store verify` says why"
+            }
+            None => return Self::unnamed(error),
+        };
+        Self::Execution { reason }
+    }
+
+    /// The error for one that has no kind of its own. Its text may have a cell, and is only looked at.
+    fn unnamed(error: &dyn std::error::Error) -> Self {
+        let text = error.to_string().to_lowercase();
+        let is_pattern = text.contains("regex") || text.contains("regular expression");
+        Self::Execution {
+            reason: if is_pattern {
+                "a regular expression in it cannot be read"
+            } else {
+                "the engine cannot answer it"
+            },
         }
     }
 
@@ -291,7 +312,7 @@ impl QueryError {
                 "a whole number in it exceeds its type; cast(x as double) before it is added, subtracted or \
                  multiplied gives a rounded result"
             }
-            _ => "the engine cannot answer it",
+            other => return Self::unnamed(other),
         };
         Self::Execution { reason }
     }

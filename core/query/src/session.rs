@@ -31,7 +31,10 @@ use crate::parameters::ParameterValue;
 use crate::stored::{self, StoredTable};
 use crate::tables::{self, ContentKind, TableInfo};
 use crate::withheld::Withholding;
-use crate::{bounded, codes, complexity, functions, history, literals, parameters, planning, sums};
+use crate::{
+    bounded, codes, complexity, dialect, functions, history, literals, not_in, parameters,
+    planning, sums,
+};
 
 /// The share of the memory limit for the result of one function call, which is held together with its inputs and with
 /// the values made from it.
@@ -205,8 +208,9 @@ impl QuerySession {
     pub(crate) async fn plan(&self, sql: &str) -> Result<LogicalPlan, QueryError> {
         let state = self.context.state();
         let dialect = state.config().options().sql_parser.dialect;
-        let statement =
+        let mut statement =
             state.sql_to_statement(sql, &dialect).map_err(|error| self.error(&error))?;
+        dialect::repair(&mut statement)?;
         refuse_changes(&statement)?;
 
         let plan = match state.statement_to_plan(statement.clone()).await {
@@ -216,6 +220,7 @@ impl QuerySession {
                 return Err(unknown.unwrap_or_else(|| self.error(&error)));
             }
         };
+        not_in::check(&plan)?;
         let read_only = SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
@@ -406,7 +411,11 @@ impl QueryResult {
 }
 
 fn new_context(settings: QuerySettings) -> Result<SessionContext, DataFusionError> {
-    let mut config = SessionConfig::new().with_information_schema(true);
+    // With such filters, DataFusion 55 loses rows: it finds the column of a filter in an input by its name, and takes the
+    // first of two columns of one name, such as the keys of two relationship tables that are joined.
+    let mut config = SessionConfig::new()
+        .with_information_schema(true)
+        .set_bool("datafusion.optimizer.enable_dynamic_filter_pushdown", false);
     // Our columns are in camelCase; the default would need quotes around each.
     config.options_mut().sql_parser.enable_ident_normalization = false;
     // A temporary file would hold people's data outside the store.

@@ -87,6 +87,10 @@ pub(crate) fn in_plain_words(message: &str) -> String {
     if let Some(column) = between(message, "column \"", "\" must appear in the GROUP BY") {
         return format!("{column} must be in GROUP BY, or within a function such as count or min");
     }
+    if message.contains("does not support logical expression InSubquery") {
+        return "`in (select …)` is answered in WHERE only; join the tables, or ask with exists (select 1 …) in WHERE"
+            .to_owned();
+    }
     if let Some((_, types)) = message.split_once("common argument type for comparison operation ") {
         let types = with_plain_types(types);
         let advice = comparison_advice(&types);

@@ -2,7 +2,7 @@
 
 use core_engine::Failure;
 use core_store::{Generation, GenerationId, TenantStore};
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
@@ -66,11 +66,15 @@ impl AsOf {
             return Ok(Self::Id(id));
         }
         let end_of_day = |day: Date| day.checked_add(1.day())?.to_zoned(TimeZone::UTC);
-        let day = text.parse::<Date>().and_then(end_of_day).map(|end| end.timestamp());
+        let day = || text.parse::<Date>().and_then(end_of_day).map(|end| end.timestamp());
+        let utc = |time: DateTime| TimeZone::UTC.to_timestamp(time);
+        let time = text.parse::<Timestamp>().or_else(|_| text.parse::<DateTime>().and_then(utc));
         // A time belongs to what was published by it; generations are dated to the second.
-        let time = || text.parse::<Timestamp>().and_then(|time| time.checked_add(1.second()));
-        // A time begins with a day, so it is tried first.
-        time().or(day).map(Self::Before).map_err(|_| {
+        let time = time.and_then(|time| time.checked_add(1.second()));
+        // A day can be read from a time too, and a time from a day.
+        let is_day = text.len() == "2026-03-01".len();
+        let end = if is_day { day() } else { time };
+        end.map(Self::Before).map_err(|_| {
             Failure::configuration(format!(
                 "`{text}` names no generation: write an ID that `history` lists, `previous`, `current`, or a day \
                  such as 2026-03-01"
@@ -121,13 +125,17 @@ mod tests {
             ("2026-03-03T08:00:00Z", Some(NEW)),
             ("2026-03-03T07:59:59Z", Some(OLDEST)),
             ("2026-03-03T09:30:00+02:00", Some(OLDEST)),
+            // Without a zone, it is UTC.
+            ("2026-03-03T08:00:00", Some(NEW)),
+            ("2026-03-03T07:59", Some(OLDEST)),
+            ("2026-03-03 07:59:59", Some(OLDEST)),
         ];
         for (text, id) in table {
             let as_of = AsOf::parse(text).map_err(|failure| failure.error)?;
             let chosen = as_of.choose(&generations);
             assert_eq!(chosen.as_ref().map(GenerationId::as_str), id, "{text}");
         }
-        for text in ["", "yesterday", "2026-02-30", "../CURRENT"] {
+        for text in ["", "yesterday", "2026-02-30", "2026-03-01T25:00", "../CURRENT"] {
             assert!(AsOf::parse(text).is_err(), "{text}");
         }
         Ok(())

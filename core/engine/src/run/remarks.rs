@@ -133,7 +133,8 @@ impl StepReport {
     fn remark_on_rows(&self, remarks: &mut Vec<String>) {
         if self.conflicting > 0 {
             remarks.push(format!(
-                "{} contradict another row of the same entity; the newest won",
+                "{} in conflict with another row of the same entity: the newer one is kept, or the one with the greater \
+                 values where no time tells",
                 count(self.conflicting, "row")
             ));
         }

@@ -429,7 +429,7 @@ impl Writer<'_, '_> {
             tables.push((table, sums));
             let pairs: Vec<String> = names
                 .iter()
-                .map(|name| format!("groups.{name} IS NOT DISTINCT FROM {table}.{name}"))
+                .map(|name| format!("(groups.{name} IS NOT DISTINCT FROM {table}.{name})"))
                 .collect();
             if pairs.is_empty() {
                 let _ = write!(from, "\nCROSS JOIN {table}");

@@ -4,6 +4,7 @@ mod added;
 mod arithmetic;
 mod asking;
 mod diff;
+mod engine;
 mod graph;
 mod history;
 mod j1ql;

@@ -234,6 +234,9 @@ async fn counts_are_of_distinct_entities_and_sums_take_each_once() -> Checked {
             ("FIND Device AS d RETURN d.osName, count(d)", &[",1", "Windows 11,1", "macOS 15,1"]),
             ("FIND Device WITH memory > 99 AS d RETURN count(d)", &["0"]),
             ("FIND Alert AS a RETURN a.score, count(a), sum(a.score)", &["10,2,20", "2,1,2"]),
+            ("FIND Device AS d RETURN d.osName, d.displayName, sum(d.memory), avg(d.memory)", &[
+                ",DEV-3,,", "Windows 11,DEV-1,16,16.0", "macOS 15,DEV-2,32,32.0",
+            ]),
             // Two of the greatest whole numbers would wrap to -2.
             ("FIND Application AS p RETURN sum(p.size), count(p.size)", &[",3"]),
             ("FIND Application WITH size < 2 AS p RETURN sum(p.size)", &["1"]),
