@@ -10,11 +10,16 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::Settings;
 use crate::host::Host;
+use crate::listening::is_loopback_name;
 use crate::tokens::Tokens;
 
 /// The lifetime of a session. Milliseconds.
 const SESSION_MS: u64 = 12 * 60 * 60 * 1000;
+
+/// The time for which the printed address can be used. Milliseconds. It may stay in a log for longer.
+const FIRST_TOKEN_MS: u64 = 60 * 60 * 1000;
 
 /// The most sessions at once. When there are more, the oldest ends.
 const MAX_SESSIONS: usize = 1000;
@@ -115,7 +120,10 @@ struct Session {
 /// Authenticates requests.
 pub(crate) struct Access {
     cookie: String,
+    /// True if browsers reach the server over TLS only.
     is_secure: bool,
+    /// True if the server listens on a loopback address only.
+    is_local: bool,
     tokens: Tokens,
     proxy_users: Option<ProxyUsers>,
     state: Mutex<State>,
@@ -123,42 +131,40 @@ pub(crate) struct Access {
 
 #[derive(Default)]
 struct State {
-    /// The hash of the token in the printed address, until it is used.
-    first_token: Option<String>,
+    /// The hash of the token in the printed address and the time at which it expires, until it is used.
+    first_token: Option<(String, u64)>,
     sessions: HashMap<String, Session>,
 }
 
 impl Access {
     /// `port` is part of the cookie's name, since a browser sends the cookies of a host to all its ports.
-    pub(crate) fn new(
-        port: u16,
-        is_secure: bool,
-        tokens: Tokens,
-        proxy_users: Option<ProxyUsers>,
-    ) -> Self {
-        let cookie = format!("nexthink-graph-{port}");
-        Self { cookie, is_secure, tokens, proxy_users, state: Mutex::default() }
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let Settings { is_secure, is_local, .. } = *settings;
+        let cookie = format!("nexthink-graph-{}", settings.port);
+        let (tokens, proxy_users) = (settings.tokens.clone(), settings.proxy_users.clone());
+        Self { cookie, is_secure, is_local, tokens, proxy_users, state: Mutex::default() }
     }
 
-    /// Makes the token of the printed address, which can be used once.
+    /// Makes the token of the printed address, which can be used once, within an hour.
     pub(crate) fn issue_first_token(&self, host: &dyn Host) -> io::Result<String> {
         let token = random_text(|buffer| host.fill_random(buffer))?;
-        self.state().first_token = Some(hash(&token));
+        let ends_ms = host.now_ms().saturating_add(FIRST_TOKEN_MS);
+        self.state().first_token = Some((hash(&token), ends_ms));
         Ok(token)
     }
 
-    /// Starts a session for a token. Returns the value of the `Set-Cookie` header; none if there is no such
-    /// token.
-    pub(crate) fn exchange(&self, token: &str, host: &dyn Host) -> io::Result<Option<String>> {
-        let hashed = hash(token);
-        let is_first = {
-            let mut state = self.state();
-            let is_first = state.first_token.as_ref() == Some(&hashed);
-            if is_first {
-                state.first_token = None;
-            }
-            is_first
-        };
+    /// Starts a session for a token. `name` is the name under which the browser reaches this server, the value of
+    /// `Host`. Returns the value of the `Set-Cookie` header; none if there is no such token.
+    pub(crate) fn exchange(
+        &self,
+        token: &str,
+        name: &str,
+        host: &dyn Host,
+    ) -> io::Result<Option<String>> {
+        let is_loopback = is_loopback_name(name);
+        // The printed address of a local server has a loopback name. Under any other, someone comes through a proxy.
+        let is_first =
+            (is_loopback || !self.is_local) && self.take_first_token(token, host.now_ms());
         let token = if is_first { None } else { self.tokens.find(token) };
         let user = match &token {
             Some(token) => User::of_token(token),
@@ -179,12 +185,18 @@ impl Access {
         }
         let ends_ms = now_ms.saturating_add(SESSION_MS);
         state.sessions.insert(hash(&session), Session { user, token, ends_ms });
-        let secure = if self.is_secure { "; Secure" } else { "" };
+        let secure = if self.is_secure || !is_loopback { "; Secure" } else { "" };
         let seconds = SESSION_MS / 1000;
         Ok(Some(format!(
             "{}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}",
             self.cookie
         )))
+    }
+
+    /// Returns true if this is the token of the printed address, which then cannot be used again.
+    fn take_first_token(&self, token: &str, now_ms: u64) -> bool {
+        let first = &mut self.state().first_token;
+        first.take_if(|(first, ends_ms)| *first == hash(token) && now_ms < *ends_ms).is_some()
     }
 
     /// Returns the user of a request; none if it has no session, token or header of the proxy.
@@ -202,7 +214,11 @@ impl Access {
         }
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(token) = text("authorization").and_then(|value| value.strip_prefix("Bearer ")) {
-            return self.tokens.find(token.trim()).map(|token| User::of_token(&token));
+            let found = self.tokens.find(token.trim()).map(|token| User::of_token(&token));
+            // A proxy may pass on a token of its own.
+            if found.is_some() || self.proxy_users.is_none() {
+                return found;
+            }
         }
         let proxy = self.proxy_users.as_ref()?;
         let name = text(&proxy.header).map(str::trim).filter(|name| !name.is_empty())?;

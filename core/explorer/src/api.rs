@@ -12,8 +12,7 @@ mod runs;
 mod session;
 mod tables;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -37,9 +36,6 @@ const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// The time that the body of a request may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The time for which further reads of the same kind by the same user are part of one entry of the ledger.
-const READ_MS: u64 = 60_000;
 
 /// All calls.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -155,7 +151,7 @@ impl Explorer {
             .ok_or_else(|| ApiError::not_found(format!("there is no tenant {name:?} in the store")))
     }
 
-    /// Notes a read of personal data, once a minute for each user, tenant and view.
+    /// Notes a read of personal data.
     pub(crate) fn note_read(
         &self,
         tenant: &TenantStore,
@@ -163,26 +159,6 @@ impl Explorer {
         view: &'static str,
         generation: Option<&str>,
     ) {
-        let now_ms = self.host.now_ms();
-        let is_new = self.reads.notice(tenant.name(), &user.name, view, now_ms);
-        if is_new {
-            self.host.record_read(tenant, &Read { view, user: &user.name, generation });
-        }
-    }
-}
-
-/// The reads that were noted lately.
-#[derive(Default)]
-pub(crate) struct RecentReads(Mutex<HashMap<(String, String, &'static str), u64>>);
-
-impl RecentReads {
-    /// Says whether a read is to be noted, and remembers that it was.
-    fn notice(&self, tenant: &str, user: &str, view: &'static str, now_ms: u64) -> bool {
-        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.retain(|_, at_ms| now_ms.abs_diff(*at_ms) < READ_MS);
-        let key = (tenant.to_owned(), user.to_owned(), view);
-        let is_new = !recent.contains_key(&key);
-        recent.entry(key).or_insert(now_ms);
-        is_new
+        self.host.record_read(tenant, &Read { view, user: &user.name, generation });
     }
 }

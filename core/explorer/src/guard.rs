@@ -111,7 +111,7 @@ fn check_origin(uri: &Uri, method: &Method, headers: &HeaderMap) -> Result<(), A
         return Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "cross-site",
-            "only this program's own page and scripts may ask",
+            "only this program's own page and scripts may ask; a reverse proxy must pass on the header Host",
         ));
     }
     Ok(())

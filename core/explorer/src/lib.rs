@@ -54,6 +54,8 @@ pub struct Settings {
     pub port: u16,
     /// True if browsers reach it over TLS only.
     pub is_secure: bool,
+    /// True if it listens on a loopback address, so that others reach it through a proxy alone.
+    pub is_local: bool,
     /// The tokens that are accepted.
     pub tokens: Tokens,
     /// The header by which a reverse proxy names users; none if there is no proxy.
@@ -73,27 +75,20 @@ pub struct Explorer {
     access: Access,
     assets: Assets,
     queries: Arc<Semaphore>,
-    reads: api::RecentReads,
     sessions: Sessions,
 }
 
 impl Explorer {
     /// An explorer that listens nowhere yet.
     pub fn new(host: Arc<dyn Host>, settings: Settings) -> Self {
-        let access = Access::new(
-            settings.port,
-            settings.is_secure,
-            settings.tokens.clone(),
-            settings.proxy_users.clone(),
-        );
+        let access = Access::new(&settings);
         let assets = Assets::new(settings.web_folder.clone());
         let queries = Arc::new(Semaphore::new(settings.parallel_queries));
-        let reads = api::RecentReads::default();
         let sessions = Sessions::default();
-        Self { host, settings, access, assets, queries, reads, sessions }
+        Self { host, settings, access, assets, queries, sessions }
     }
 
-    /// Makes the token of the address that is printed. It can be used once; a new one replaces it.
+    /// Makes the token of the address that is printed. It can be used once, within an hour; a new one replaces it.
     ///
     /// # Errors
     /// The system has no random numbers.

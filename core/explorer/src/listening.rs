@@ -77,6 +77,11 @@ impl Listening<'_> {
         self.has_tls || !self.address.ip().is_loopback()
     }
 
+    /// Returns true if only this machine, or a proxy on it, reaches the server.
+    pub fn is_local(&self) -> bool {
+        self.address.ip().is_loopback()
+    }
+
     /// Returns the beginning of the address that a browser opens.
     pub fn origin(&self) -> String {
         let scheme = if self.has_tls { "https" } else { "http" };
@@ -109,6 +114,17 @@ impl Listening<'_> {
         });
         names.chain(allowed.flatten()).collect()
     }
+}
+
+/// Returns true if a value of `Host` is a name of the machine that the browser runs on.
+pub(crate) fn is_loopback_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -183,6 +199,20 @@ mod tests {
             "other.example:444",
         ];
         assert_eq!(listening(ALL, &allowed).hosts(), expected);
+    }
+
+    #[test]
+    fn a_loopback_name_is_known_with_a_port_and_without() {
+        for name in
+            ["127.0.0.1:8490", "127.0.0.1", "localhost:1", "LOCALHOST", "[::1]:8490", "[::1]"]
+        {
+            assert!(is_loopback_name(name), "{name}");
+        }
+        for name in
+            ["graph.acme.example", "192.0.2.7:80", "[2001:db8::7]:80", "localhost.example", ""]
+        {
+            assert!(!is_loopback_name(name), "{name}");
+        }
     }
 
     #[test]

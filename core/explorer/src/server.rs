@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 
 use crate::error::ApiError;
 use crate::tls::Tls;
@@ -29,6 +30,10 @@ const MAX_CONNECTIONS: usize = 256;
 
 /// The time that the head of a request may take to arrive, and that a connection may be idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The time that a client may take to read a part of an answer. One that reads nothing must not hold a connection, or a
+/// query.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most bytes of a request's head.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -118,7 +123,10 @@ async fn answer_over_tls(stream: TcpStream, tls: &Tls, router: Router) {
     }
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
+async fn answer(stream: impl AsyncRead + AsyncWrite, router: Router) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let stream = pin!(stream);
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -138,4 +146,47 @@ pub(crate) async fn hide_panics(request: Request, next: Next) -> Response {
         ApiError::new(status, "defect", "a defect of the program; its log has the place")
             .into_response()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::{Instant, sleep, timeout};
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+
+    fn large_answer() -> Router {
+        Router::new().route("/", get(async || "x".repeat(1 << 20)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_nothing_loses_its_connection() {
+        let (mut client, server) = duplex(1024);
+        client.write_all(REQUEST).await.expect("there is room");
+        let started = Instant::now();
+        let ended = timeout(Duration::from_hours(1), answer(server, large_answer())).await;
+        assert!(ended.is_ok(), "the connection is held for as long as the client wants");
+        assert!(started.elapsed() <= 2 * WRITE_TIMEOUT, "{:?}", started.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_slowly_gets_the_whole_answer() {
+        let (mut client, server) = duplex(64 * 1024);
+        client.write_all(REQUEST).await.expect("there is room");
+        let read = async {
+            let (mut piece, mut total) = (vec![0; 64 * 1024], 0);
+            loop {
+                sleep(WRITE_TIMEOUT / 2).await;
+                match client.read(&mut piece).await.expect("it is open") {
+                    0 => return total,
+                    read => total += read,
+                }
+            }
+        };
+        let ((), total) = tokio::join!(answer(server, large_answer()), read);
+        assert!(total > 1 << 20, "{total}");
+    }
 }

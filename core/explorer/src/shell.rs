@@ -24,8 +24,8 @@ const SIGNED_IN: &str = "<!doctype html><html lang=\"en\"><title>Nexthink Graph<
 
 /// The page for an address that was used.
 const USED: &str = "<!doctype html><html lang=\"en\"><title>Nexthink Graph</title>\
-    <p>This address was used already, or is of an earlier start of the program. A browser that has used it \
-    goes on at <a href=\"/\">the explorer</a>; for another one, start <code>serve</code> again, or make a \
+    <p>This address was used already, is older than an hour, or is of an earlier start of the program. A browser that \
+    has used it goes on at <a href=\"/\">the explorer</a>; for another one, start <code>serve</code> again, or make a \
     token with <code>serve token new</code>.</html>";
 
 /// The page, for every address that is no file and no call.
@@ -70,11 +70,12 @@ pub(crate) async fn icon() -> StatusCode {
 /// Starts a session with the token of the printed address.
 pub(crate) async fn open_session(
     State(explorer): State<Arc<Explorer>>,
+    headers: HeaderMap,
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
     let token = query.get("token").cloned().unwrap_or_default();
     let html = (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned());
-    match exchange(&explorer, &token) {
+    match exchange(&explorer, &token, &headers) {
         Ok(Some(cookie)) => ([html, (header::SET_COOKIE, cookie)], SIGNED_IN).into_response(),
         Ok(None) => (StatusCode::UNAUTHORIZED, [html], USED).into_response(),
         Err(error) => error.into_response(),
@@ -93,18 +94,24 @@ pub(crate) async fn sign_in(
     State(explorer): State<Arc<Explorer>>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let headers = request.headers().clone();
     let SignIn { token } = body_of(request).await?;
-    let cookie = blocking(move || exchange(&explorer, token.trim())).await?;
+    let cookie = blocking(move || exchange(&explorer, token.trim(), &headers)).await?;
     let refused = ApiError::new(
         StatusCode::UNAUTHORIZED,
         "token",
-        "there is no such token; `serve token new` makes one, and the server must be started after that",
+        "there is no such token; `serve token new` makes one",
     );
     let cookie = cookie.ok_or(refused)?;
     Ok(([(header::SET_COOKIE, cookie)], Json(serde_json::json!({}))).into_response())
 }
 
-fn exchange(explorer: &Explorer, token: &str) -> Result<Option<String>, ApiError> {
-    let exchanged = explorer.access.exchange(token, &*explorer.host);
+fn exchange(
+    explorer: &Explorer,
+    token: &str,
+    headers: &HeaderMap,
+) -> Result<Option<String>, ApiError> {
+    let name = headers.get(header::HOST).and_then(|name| name.to_str().ok()).unwrap_or_default();
+    let exchanged = explorer.access.exchange(token, name, &*explorer.host);
     exchanged.map_err(|error| ApiError::internal(&error))
 }

@@ -25,6 +25,9 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// The number of pieces that wait for a slow reader.
 const PIECES: usize = 8;
 
+/// The number of times as long as a query that a client may take to read the answer.
+const SLOW_READER: u32 = 10;
+
 /// The longest first line of an answer.
 const MAX_HEAD_BYTES: u64 = 64 * 1024;
 
@@ -99,8 +102,11 @@ pub struct AnswerHead {
 pub(crate) struct WorkerAnswer {
     pub(crate) pieces: mpsc::Receiver<io::Result<Bytes>>,
     process: Process,
-    deadline: Instant,
     timeout: Duration,
+    /// The time for which the process may still be waited for: the client's own time does not count.
+    left: Duration,
+    /// The end of the time that the client has.
+    ends: Instant,
 }
 
 /// A process, which is killed when its answer is no longer wanted.
@@ -123,7 +129,10 @@ impl WorkerAnswer {
     /// # Errors
     /// The process was ended by its limits, so that the body is not whole.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
-        let piece = tokio::time::timeout_at(self.deadline, self.pieces.recv()).await;
+        let asked = Instant::now();
+        let deadline = self.ends.min(asked + self.left);
+        let piece = tokio::time::timeout_at(deadline, self.pieces.recv()).await;
+        self.left = self.left.saturating_sub(asked.elapsed());
         match piece {
             Err(_) => Err(timed_out(self.timeout)),
             Ok(Some(Ok(piece))) => Ok(Some(piece)),
@@ -171,7 +180,9 @@ pub(crate) async fn ask(
     });
     let started = starting.await.map_err(|error| ApiError::internal(&error))?;
     let process = started.map_err(|error| ApiError::internal(&error))?;
-    let mut answer = WorkerAnswer { pieces, process, deadline, timeout };
+    let now = Instant::now();
+    let (left, ends) = (deadline.saturating_duration_since(now), now + timeout * SLOW_READER);
+    let mut answer = WorkerAnswer { pieces, process, timeout, left, ends };
     let Some(head) = answer.next().await? else { return Err(out_of_memory()) };
     let head: AnswerHead =
         serde_json::from_slice(&head).map_err(|error| ApiError::internal(&error))?;

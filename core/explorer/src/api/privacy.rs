@@ -86,7 +86,10 @@ async fn privacy(
             let LedgerEntry { sequence, record, .. } = entry;
             let mut facts = record.facts;
             if is_viewer {
-                facts.remove(USER);
+                // With the token of a text, a viewer could find out by trying whom others have looked up.
+                for name in [USER, "query", "text"] {
+                    facts.remove(name);
+                }
             }
             Entry {
                 sequence,

@@ -142,7 +142,10 @@ async fn csv(
         match answer.next().await {
             Ok(Some(piece)) => Some((Ok(piece), Some(answer))),
             Ok(None) => None,
-            Err(_) => Some((Err("the query was ended by its limits"), None)),
+            Err(error) => {
+                tracing::warn!(%error, "an answer in CSV was cut off");
+                Some((Err("the query was ended by its limits"), None))
+            }
         }
     });
     let headers = [

@@ -257,7 +257,8 @@ async fn a_question_that_has_no_answer_here_says_why() {
 async fn a_viewer_sees_no_names_of_users_in_the_ledger() {
     let served = served();
     let cookie = served.sign_in().await;
-    let facts = json!({ "view": "entity", "user": "mallory" });
+    let token = "hmac-sha256-128:00";
+    let facts = json!({ "view": "entity", "user": "mallory", "query": token, "text": token });
     let record = json!({ "at": "2026-03-01T08:00:00Z", "at_ms": 0, "who": "operator", "event": "explorer_read", "facts": facts });
     let record = serde_json::from_value(record).expect("an entry");
     served.host.tenant().ledger().append(&record).expect("written");

@@ -136,7 +136,10 @@ async fn an_analyst_takes_findings_on_and_silences_them_and_the_ledger_says_so()
         ]
     );
     let reads = served.host.reads.lock().expect("no test panics with it").clone();
-    assert_eq!(reads, ["acme browser findings"]);
+    assert!(
+        !reads.is_empty() && reads.iter().all(|read| read == "acme browser findings"),
+        "{reads:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,9 @@ use tower::ServiceExt as _;
 /// The host that requests name.
 pub(crate) const HOST: &str = "127.0.0.1:8490";
 
+/// The name under which a proxy serves it.
+pub(crate) const PUBLIC_HOST: &str = "graph.acme.example";
+
 /// A host with a clock that stands still, and random numbers that count.
 pub(crate) struct TestHost {
     store: Store,
@@ -175,9 +178,10 @@ fn start(worker: &'static str, proxy_users: Option<ProxyUsers>) -> Served {
             .expect("random");
     let tokens = Tokens::new(vec![token]);
     let settings = Settings {
-        hosts: vec![HOST.to_owned(), "localhost:8490".to_owned()],
+        hosts: [HOST, "localhost:8490", PUBLIC_HOST].map(str::to_owned).to_vec(),
         port: 8490,
         is_secure: false,
+        is_local: true,
         tokens: tokens.clone(),
         proxy_users,
         query_timeout: Duration::from_millis(400),

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 
-use crate::kit::{HOST, Served, served, served_behind_proxy, text};
+use crate::kit::{HOST, PUBLIC_HOST, Served, served, served_behind_proxy, served_with, text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_address_opens_one_session_and_no_second_one() {
@@ -108,5 +108,48 @@ async fn a_proxy_names_its_users_in_the_one_header_that_is_trusted() {
             assert!(session.contains("\"role\":\"viewer\""), "{session}");
             assert!(session.contains("\"user\":\"jane\""), "{session}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bearer_of_the_proxys_own_does_not_hide_the_user_that_it_names() {
+    let request = || {
+        Request::get("/api/v1/session")
+            .header("host", HOST)
+            .header("authorization", "Bearer of-the-proxy")
+            .header("x-forwarded-user", "jane")
+            .body(Body::empty())
+            .expect("a request")
+    };
+    let response = served_behind_proxy().send(request()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(served().send(request()).await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_address_is_for_an_hour_and_for_the_machine_alone() {
+    let open = async |served: &Served, host: &str| {
+        let path = format!("/session?token={}", served.first_token);
+        let request = Request::get(path).header("host", host).body(Body::empty());
+        served.send(request.expect("a request")).await.status()
+    };
+    let served = served();
+    assert_eq!(open(&served, PUBLIC_HOST).await, StatusCode::UNAUTHORIZED, "through a proxy");
+    assert_eq!(open(&served, HOST).await, StatusCode::OK, "that did not use it up");
+    let served = served_with("exit 1");
+    served.host.now_ms.fetch_add(61 * 60 * 1000, Ordering::Relaxed);
+    assert_eq!(open(&served, HOST).await, StatusCode::UNAUTHORIZED, "it may be in a log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_under_a_public_name_is_for_tls_alone() {
+    for (host, is_secure) in [(HOST, false), (PUBLIC_HOST, true)] {
+        let served = served();
+        let body = format!("{{\"token\":\"{}\"}}", served.viewer);
+        let request = Request::post("/session").header("host", host);
+        let request = request.header("content-type", "application/json").body(Body::from(body));
+        let response = served.send(request.expect("a request")).await;
+        let cookie = response.headers()["set-cookie"].to_str().expect("text");
+        assert_eq!(cookie.ends_with("; Secure"), is_secure, "{host}: {cookie}");
     }
 }
