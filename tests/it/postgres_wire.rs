@@ -167,8 +167,8 @@ fn a_client_reads_what_its_token_may_see_and_the_ledger_tells_who_has_read() {
     let entries = scene.store().ledger().entries().expect("a ledger");
     let reads = entries.iter().filter(|entry| entry.record.event == "postgres_query");
     let users: Vec<_> = reads.filter_map(|entry| entry.record.facts["user"].as_str()).collect();
-    // Three queries of devices, one of users. Reading the catalog shows no data, and what is refused reads nothing.
-    assert_eq!(users, ["analyst", "analyst", "analyst", "viewer"]);
+    // Three equal queries of devices, one of users. Reading the catalog shows no data, and what is refused reads nothing.
+    assert_eq!(users, ["analyst", "viewer"]);
     let printed = format!("{}{}", ended.stdout, ended.stderr);
     assert!(!printed.contains(&server_token(&scene)), "no token is printed");
 }

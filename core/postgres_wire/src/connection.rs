@@ -109,6 +109,11 @@ impl Connection {
         if sent == 0 { Err(End::Closed) } else { Ok(()) }
     }
 
+    /// Sends everything that is written if it is much: a client can ask for a lot before it wants to read.
+    pub(crate) async fn flush_if_full(&mut self) -> Result<(), End> {
+        if self.out.len() < FULL_BYTES { Ok(()) } else { self.flush().await }
+    }
+
     /// Sends everything that is written.
     pub(crate) async fn flush(&mut self) -> Result<(), End> {
         let sending = async {

@@ -9,7 +9,7 @@ use crate::connection::{Connection, End};
 use crate::error::{WireError, state};
 use crate::frontend::{First, Message};
 use crate::request::Hello;
-use crate::server::Wire;
+use crate::server::{Wire, names};
 use crate::session::Session;
 use crate::settings::Settings;
 
@@ -104,7 +104,7 @@ impl Starting<'_> {
             let message = "the password is no token: `serve token new` makes one";
             fatal(state::PASSWORD, message.to_owned())
         })?;
-        let databases = self.wire.tenants().await.map_err(End::Fatal)?;
+        let databases = names(&self.wire.stores().await.map_err(End::Fatal)?);
         let tenant = self.database(&databases)?;
         let settings = self.settings(&token.name).map_err(End::Fatal)?;
         let (user, role) = (token.name.clone(), token.role);

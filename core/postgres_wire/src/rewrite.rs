@@ -134,6 +134,8 @@ fn parse(sql: &str, names: &Names) -> Result<Statement, WireError> {
 #[derive(Default)]
 struct Rewriter {
     catalog: BTreeMap<&'static str, BTreeSet<String>>,
+    /// The names that WITH gives to queries, which come before those of the catalog.
+    own: BTreeSet<String>,
 }
 
 impl VisitorMut for Rewriter {
@@ -141,6 +143,8 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         empty::replace(query);
+        let named = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.own.extend(named.map(|table| table.alias.name.value.clone()));
         ControlFlow::Continue(())
     }
 
@@ -167,6 +171,9 @@ impl Rewriter {
             relation.0.remove(0);
         }
         let Some((schema, name)) = parts(relation) else { return };
+        if schema.is_none() && self.own.contains(&name) {
+            return;
+        }
         if let Some((schema, _)) = catalog::find(schema.as_deref(), &name) {
             self.catalog.entry(schema).or_default().insert(name);
             if relation.0.len() == 1 {

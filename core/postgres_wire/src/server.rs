@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use core_explorer::{AccessToken, Host, Settings, Tls, Tokens};
 use core_reading::StartWorker;
+use core_store::TenantStore;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -22,6 +23,9 @@ use crate::login;
 
 /// The most connections at once.
 const MAX_CONNECTIONS: usize = 128;
+
+/// The most answers that wait for their clients to read on, in all sessions. Each has a process.
+pub(crate) const MAX_PAUSED: usize = 64;
 
 /// The time that a client may take to log in.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
@@ -51,6 +55,8 @@ pub(crate) struct Wire {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) settings: WireSettings,
     pub(crate) queries: Arc<Semaphore>,
+    /// The answers that wait for their clients to read on.
+    pub(crate) paused: Arc<Semaphore>,
     sessions: Mutex<HashMap<i32, Canceling>>,
     next: AtomicI32,
     stopping: watch::Sender<bool>,
@@ -179,8 +185,8 @@ impl Clients {
         let system = |error| ListenError::System(address, error);
         let listener = TcpListener::bind(address).await.map_err(system)?;
         let address = listener.local_addr().map_err(system)?;
-        let tenants = self.wire.tenants().await.unwrap_or_default();
-        let database = tenants.first().map_or("", String::as_str);
+        let stores = self.wire.stores().await.unwrap_or_default();
+        let database = stores.first().map_or("", TenantStore::name);
         self.listening = Some((listener, format!("postgresql://{address}/{database}")));
         Ok(self)
     }
@@ -203,9 +209,11 @@ impl Wire {
     fn new(host: Arc<dyn Host>, settings: WireSettings) -> Self {
         let tls = settings.tls.as_ref().map(|tls| tls.for_protocol("postgresql"));
         let queries = Arc::new(Semaphore::new(settings.parallel_queries));
+        let paused = Arc::new(Semaphore::new(MAX_PAUSED));
         let (sessions, next) = (Mutex::default(), AtomicI32::new(1));
         let stopping = watch::Sender::new(false);
-        Self { host, settings: WireSettings { tls, ..settings }, queries, sessions, next, stopping }
+        let settings = WireSettings { tls, ..settings };
+        Self { host, settings, queries, paused, sessions, next, stopping }
     }
 
     /// Answers clients until `stop` ends.
@@ -283,21 +291,23 @@ impl Wire {
         (self.settings.start_worker)()
     }
 
-    /// Returns the names of the tenants, whose stores may be shown now.
-    pub(crate) async fn tenants(self: &Arc<Self>) -> Result<Vec<String>, WireError> {
+    /// Returns the stores of the tenants that may be shown now.
+    pub(crate) async fn stores(self: &Arc<Self>) -> Result<Vec<TenantStore>, WireError> {
         let wire = Arc::clone(self);
-        let tenants = tokio::task::spawn_blocking(move || {
-            let tenants = wire.host.tenants()?;
-            Ok(tenants.iter().map(|tenant| tenant.name().to_owned()).collect())
-        });
-        let tenants: Result<_, core_explorer::HostError> =
-            tenants.await.unwrap_or_else(|error| Err(error.into()));
-        tenants.map_err(|error| WireError::new(state::INTERNAL, error.to_string()))
+        let stores = tokio::task::spawn_blocking(move || wire.host.tenants()).await;
+        let stores: Result<_, core_explorer::HostError> =
+            stores.unwrap_or_else(|error| Err(error.into()));
+        stores.map_err(|error| WireError::new(state::INTERNAL, error.to_string()))
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<i32, Canceling>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the names of tenants.
+pub(crate) fn names(stores: &[TenantStore]) -> Vec<String> {
+    stores.iter().map(|store| store.name().to_owned()).collect()
 }
 
 fn too_many() -> WireError {

@@ -30,6 +30,9 @@ use crate::settings::Settings;
 /// The time for which a process without a query is kept.
 const KEPT: Duration = Duration::from_secs(30);
 
+/// The time for which a cursor that is not at its end is kept without being read. It holds a process.
+const CURSOR_KEPT: Duration = Duration::from_mins(10);
+
 /// The time after which a session without a message ends.
 const IDLE: Duration = Duration::from_hours(12);
 
@@ -106,6 +109,7 @@ pub(crate) struct Session {
 enum Event {
     Message(Result<Message, End>),
     ProcessUnused,
+    CursorUnread,
     Idle,
     Ended(End),
 }
@@ -145,6 +149,10 @@ impl Session {
                     self.process = None;
                     Ok(())
                 }
+                Event::CursorUnread => {
+                    self.end_unread_cursors();
+                    Ok(())
+                }
                 Event::Idle => {
                     let message = "the session was without a query for 12 hours";
                     Err(End::Fatal(WireError::new(state::IDLE, message)))
@@ -159,19 +167,21 @@ impl Session {
 
     async fn event(&mut self) -> Event {
         let unused = self.process.as_ref().map(|(_, since)| *since + KEPT);
-        let unused = async {
-            match unused {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
+        let read = self.portals.values().filter_map(Portal::paused_since).min();
+        let unread = read.map(|since| since + CURSOR_KEPT);
         tokio::select! {
             biased;
             end = self.place.ending.ended() => Event::Ended(end),
             message = self.connection.message() => Event::Message(message),
-            () = unused => Event::ProcessUnused,
+            () = until(unused) => Event::ProcessUnused,
+            () = until(unread) => Event::CursorUnread,
             () = tokio::time::sleep(IDLE) => Event::Idle,
         }
+    }
+
+    fn end_unread_cursors(&mut self) {
+        let is_read = |since: Instant| since.elapsed() < CURSOR_KEPT;
+        self.portals.retain(|_, portal| portal.paused_since().is_none_or(is_read));
     }
 
     /// Answers a message. Messages after an error are skipped until the series ends.
@@ -211,13 +221,11 @@ impl Session {
             }
             _ => Ok(()),
         };
-        match done {
-            Ok(()) => Ok(()),
-            Err(stop) => {
-                self.is_skipping = true;
-                self.fail(stop)
-            }
+        if let Err(stop) = done {
+            self.is_skipping = true;
+            self.fail(stop)?;
         }
+        self.connection.flush_if_full().await
     }
 
     /// Tells an error, which also ends a transaction.
@@ -266,6 +274,7 @@ impl Session {
                 self.fail(stop)?;
                 break;
             }
+            self.connection.flush_if_full().await?;
         }
         self.ready().await
     }
@@ -312,6 +321,14 @@ impl Session {
             ));
         }
         Ok(())
+    }
+}
+
+/// Waits until a time; for ever without one.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

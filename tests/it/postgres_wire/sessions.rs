@@ -145,3 +145,49 @@ fn settings_are_kept_and_a_session_can_be_used_again() {
     assert!(refused.is_err());
     assert_eq!(texts("select 1"), ["1"]);
 }
+
+#[test]
+fn a_cursor_from_before_an_erasure_gives_out_no_more_rows() {
+    let scene = scene();
+    let made = scene.program(&["privacy", "key", "new"]);
+    assert_eq!(made.exit, Some(0), "{}", made.stderr);
+    let server = Server::start(&scene, &[]);
+    let client = server.analyst();
+    let texts = |sql: &str| server.texts(&client, sql).expect(sql);
+    let users = "select upn from nexthink_user where upn is not null order by upn desc";
+    let names = texts(users);
+    let last = names.last().expect("there are users");
+    texts(&format!("begin; declare c cursor with hold for {users}; commit"));
+    assert_eq!(texts("fetch 1 from c"), names[..1]);
+    let erase = ["privacy", "erase", "--user", last, "--yes", "--reason", "request"];
+    let erased = scene.program(&erase);
+    assert_eq!(erased.exit, Some(0), "{}", erased.stderr);
+    let refused =
+        server.texts(&client, "fetch all from c").expect_err("it may still have the person");
+    assert!(told(&refused).contains("erased since this answer began"), "{}", told(&refused));
+    assert!(!texts(users).contains(last), "a new query does not have the person");
+}
+
+#[test]
+fn a_client_that_asks_for_much_before_it_reads_gets_all_of_it() {
+    let scene = scene();
+    let server = Server::start(&scene, &[]);
+    let client = server.analyst();
+    let many = "show all;".repeat(20_000);
+    let messages = server.runtime.block_on(client.simple_query(&many)).expect("each is answered");
+    let ends = messages.iter().filter(|message| {
+        matches!(message, tokio_postgres::SimpleQueryMessage::CommandComplete(_))
+    });
+    assert_eq!(ends.count(), 20_000);
+}
+
+#[test]
+fn a_query_of_the_user_comes_before_the_catalog() {
+    let scene = scene();
+    let server = Server::start(&scene, &[]);
+    let client = server.analyst();
+    let sql = "with pg_class as (select 42 as x) select x from pg_class";
+    assert_eq!(server.texts(&client, sql).expect("it can be asked"), ["42"]);
+    let catalog = "select count(*) > 5 from pg_class";
+    assert_eq!(server.texts(&client, catalog).expect("it can be asked"), ["t"]);
+}

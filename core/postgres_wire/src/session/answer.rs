@@ -1,10 +1,12 @@
 //! An answer, from the process that makes it to the client, with its limits: the time, a cancel, a client that goes.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use core_store::TenantStore;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -15,6 +17,7 @@ use crate::connection::{End, FULL_BYTES};
 use crate::error::{WireError, state};
 use crate::process::{Process, body, take};
 use crate::request::{Action, END, GENERATION, LAST, Request};
+use crate::server::{MAX_PAUSED, names};
 
 /// The time after which a process is not used again: nothing of a large query stays.
 const HEAVY: Duration = Duration::from_secs(1);
@@ -94,7 +97,7 @@ impl Session {
         let watch = self.watch();
         let _permit = self.permit(&watch).await?;
         let mut running = match portal.running.take() {
-            Some(running) => running,
+            Some(running) => self.resume(running).await?,
             None => self.start(portal.query.clone(), portal.types.clone(), portal.action()).await?,
         };
         let mut advanced = Advanced::default();
@@ -120,7 +123,7 @@ impl Session {
                     }
                     portal.columns = Some(message);
                     if until == Until::Columns {
-                        portal.running = Some(running);
+                        self.pause(portal, running)?;
                         return Ok(advanced);
                     }
                 }
@@ -131,7 +134,7 @@ impl Session {
                     self.connection.out.extend_from_slice(&message);
                     advanced.rows += 1;
                     if until == Until::Rows(advanced.rows) {
-                        portal.running = Some(running);
+                        self.pause(portal, running)?;
                         return Ok(advanced);
                     }
                 }
@@ -207,10 +210,12 @@ impl Session {
         types: Vec<u32>,
         action: Action,
     ) -> Result<Running, Stop> {
+        let stores = self.wire.stores().await?;
         if self.transaction.generation.is_none() {
             // An erasure may have begun since: a store that it has not been through is shown to no one.
-            self.hello.databases = self.wire.tenants().await?;
+            self.hello.databases = names(&stores);
         }
+        let erasures = self.erasures(&stores)?;
         if self.portals.values().filter(|portal| portal.running.is_some()).count() >= MAX_RUNNING {
             let message = format!(
                 "the session has {MAX_RUNNING} cursors that are not at their end: close one"
@@ -233,7 +238,37 @@ impl Session {
             }
         };
         process.ask(request).await.map_err(failed)?;
-        Ok(Running { process, rest: Bytes::new(), since })
+        Ok(Running { process, rest: Bytes::new(), since, erasures, paused: None })
+    }
+
+    /// Has an answer wait until the client reads on.
+    fn pause(&self, portal: &mut Portal, mut running: Running) -> Result<(), WireError> {
+        let place = Arc::clone(&self.wire.paused).try_acquire_owned().map_err(|_| {
+            let message = format!(
+                "{MAX_PAUSED} cursors of all sessions are not at their end: close some, or read without a limit of rows"
+            );
+            WireError::new(state::LIMIT, message)
+        })?;
+        running.paused = Some((Instant::now(), place));
+        portal.running = Some(running);
+        Ok(())
+    }
+
+    /// Goes on with an answer, unless someone was erased since it began: it may still have that person.
+    async fn resume(&self, running: Running) -> Result<Running, WireError> {
+        let stores = self.wire.stores().await?;
+        if self.erasures(&stores)? == running.erasures {
+            return Ok(Running { paused: None, ..running });
+        }
+        let message = "people or devices were erased since this answer began: ask again";
+        Err(WireError::new(state::UNSUPPORTED, message))
+    }
+
+    /// Returns the erasures that the store of this session's tenant must have been through.
+    fn erasures(&self, stores: &[TenantStore]) -> Result<BTreeSet<String>, WireError> {
+        let own = stores.iter().find(|store| store.name() == self.hello.tenant);
+        let erasures = own.map_or(Ok(BTreeSet::new()), TenantStore::erasures);
+        erasures.map_err(|error| WireError::internal(&error.into()))
     }
 
     /// Waits for more of an answer, and sends what is there. The process is ended with `running` if it must not go on.

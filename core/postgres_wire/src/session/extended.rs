@@ -222,8 +222,11 @@ impl Session {
 
     /// Takes a portal, which an error ends.
     fn take_portal(&mut self, name: &str) -> Result<Portal, WireError> {
-        self.portals
-            .remove(name)
-            .ok_or_else(|| WireError::new(state::NO_PORTAL, format!("there is no cursor {name}")))
+        self.portals.remove(name).ok_or_else(|| {
+            WireError::new(
+                state::NO_PORTAL,
+                format!("there is no cursor {name}; one that is not read for 10 minutes ends"),
+            )
+        })
     }
 }

@@ -1,6 +1,9 @@
 //! A statement that is being answered, in one part or in several.
 
+use std::collections::BTreeSet;
+
 use bytes::{Bytes, BytesMut};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::command::{Command, Text};
@@ -33,6 +36,10 @@ pub(super) struct Running {
     /// Messages of the answer that were not looked at yet.
     pub(super) rest: Bytes,
     pub(super) since: Instant,
+    /// The erasures that the store had been through when the answer began.
+    pub(super) erasures: BTreeSet<String>,
+    /// Since when it waits for the client to read on, and its place among all that do.
+    pub(super) paused: Option<(Instant, OwnedSemaphorePermit)>,
 }
 
 impl Portal {
@@ -57,6 +64,11 @@ impl Portal {
             is_done: false,
             is_held: false,
         }
+    }
+
+    /// Returns since when a part of the answer waits to be read; none if nothing waits.
+    pub(super) fn paused_since(&self) -> Option<Instant> {
+        self.running.as_ref()?.paused.as_ref().map(|(since, _)| *since)
     }
 
     /// Returns the number of bytes that it holds.
