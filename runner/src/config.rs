@@ -49,6 +49,21 @@ pub(crate) fn find(named: Option<&Path>) -> Option<Source> {
     Source::find(named, CHOSEN.get(), ENVIRONMENT)
 }
 
+/// Refuses a command that names another tenant than the one that is read, where no file says which one that is.
+///
+/// # Errors
+///
+/// `whose` is the beginning of the sentence that names it.
+pub(crate) fn check_chosen(tenant: &str, whose: &str) -> Result<(), Failure> {
+    match CHOSEN.get().filter(|chosen| !chosen.may_differ && chosen.name != tenant) {
+        None => Ok(()),
+        Some(chosen) => Err(Failure::usage(format!(
+            "{whose} tenant {tenant}, not `{}`: leave out --tenant, or name a file with --config",
+            chosen.name
+        ))),
+    }
+}
+
 /// Reads a source and the variables that override it.
 ///
 /// # Errors
@@ -56,6 +71,9 @@ pub(crate) fn find(named: Option<&Path>) -> Option<Source> {
 /// All mistakes at once, each with its place.
 pub(crate) fn load(source: &Source) -> Result<Config, Failure> {
     let mut config = Config::load(source, ENVIRONMENT)?;
+    if matches!(source, Source::Environment) {
+        check_chosen(config.tenant.as_str(), &format!("the {} configure", source.name()))?;
+    }
     if let (Some(watch), Some(_)) = (WATCH.get(), &config.bucket) {
         let folder = config.store.folder().to_owned();
         config.settings.store = Location::working_copy(folder, Arc::clone(watch));

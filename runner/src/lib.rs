@@ -103,7 +103,10 @@ fn run(cli: Cli, runtime: anyhow::Result<Runtime>, wants_json: bool) -> ExitCode
     #[cfg(feature = "opentelemetry")]
     telemetry::collector::end();
     core_files::end_of_operations();
+    // A result that was lost is no success, whatever the command has done.
+    let is_printed = output::end();
     match ended {
+        Ok(_) if !is_printed => ExitCode::from(Exit::Internal as u8),
         Ok(exit) => {
             if exit != Exit::Complete && !output::has_error() {
                 output::error_text(exit.meaning());

@@ -2,7 +2,7 @@
 //!
 //! A reader that goes away (`| head`) is no error: nothing more is printed.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, ErrorKind, IsTerminal as _, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,6 +21,9 @@ static TERMINAL_COLUMNS: OnceLock<usize> = OnceLock::new();
 /// True once anything was printed to standard output.
 static HAS_RESULT: AtomicBool = AtomicBool::new(false);
 
+/// True once a part of a result could not be printed.
+static IS_LOST: AtomicBool = AtomicBool::new(false);
+
 /// True once an error was printed.
 static HAS_ERROR: AtomicBool = AtomicBool::new(false);
 
@@ -28,7 +31,7 @@ static HAS_ERROR: AtomicBool = AtomicBool::new(false);
 pub(crate) fn result(text: &str) {
     let text = &escape_result(text);
     let mut out = Results;
-    // A closed pipe is the reader's choice, and there is nowhere to report another failure to.
+    // A failure is remembered by the writer.
     let _ = out
         .write_all(text.as_bytes())
         .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
@@ -205,10 +208,25 @@ struct Results;
 impl Write for Results {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         HAS_RESULT.store(true, Ordering::Relaxed);
-        io::stdout().lock().write(bytes)
+        io::stdout().lock().write(bytes).inspect_err(note_lost)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stdout().lock().flush()
+        io::stdout().lock().flush().inspect_err(note_lost)
     }
+}
+
+/// Notes that a part of a result could not be printed, and tells the user. A closed pipe is the reader's choice.
+fn note_lost(error: &io::Error) {
+    let is_choice = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted);
+    if !is_choice && !IS_LOST.swap(true, Ordering::Relaxed) {
+        error_text(&format!("the result could not be printed, so it is not whole: {error}"));
+    }
+}
+
+/// Prints what is left of results. Returns whether all of them could be printed, or were not wanted.
+pub(crate) fn end() -> bool {
+    // A failure is remembered by the writer.
+    let _ = Results.flush();
+    !IS_LOST.load(Ordering::Relaxed)
 }

@@ -23,7 +23,7 @@ pub(crate) fn print(pager: &str, text: &[u8]) {
         output::note_result();
         return;
     }
-    // A closed pipe is the reader's choice, and there is nowhere to report another failure to.
+    // A failure is remembered by the writer.
     let mut out = output::writer();
     let _ = out.write_all(text).and_then(|()| out.flush());
 }

@@ -109,6 +109,9 @@ impl From<&StoreError> for FailureKind {
             | StoreError::UnsafePlace { .. }
             | StoreError::GenerationNotFound { .. } => Self::Configuration,
             StoreError::Damaged { .. }
+            | StoreError::BrokenPointer { .. }
+            | StoreError::BrokenManifest { .. }
+            | StoreError::ForeignManifest { .. }
             | StoreError::NotCleansed { .. }
             | StoreError::EventsNotCleansed { .. } => Self::DataRefused,
             StoreError::NotPublished { failure, .. } => match failure {

@@ -75,13 +75,16 @@ pub enum StoreError {
         id: String,
     },
     /// The pointer to the published generation does not contain an id.
-    #[error("{} does not hold the id of a generation", path.display())]
+    #[error(
+        "{} does not hold the id of a generation: restore it from a backup, or write the name of a folder beside it into it",
+        path.display()
+    )]
     BrokenPointer {
         /// The pointer's file.
         path: PathBuf,
     },
     /// The manifest cannot be parsed.
-    #[error("{} is not a manifest", path.display())]
+    #[error("{} is not a manifest: restore its folder from a backup", path.display())]
     BrokenManifest {
         /// The manifest's file.
         path: PathBuf,

@@ -49,7 +49,8 @@ pub(super) async fn run_all(global: &Global, arguments: &RunArguments) -> Result
     let printer = Printer { quiet: global.quiet };
     let ended = run_tenants(all, fleet.parallel_runs, &launcher, &printer, host(), signal()).await;
     if let Some(path) = &arguments.metrics_file {
-        write_figures(path, &healths(&fleet)?);
+        let healths = healths(&fleet)?.into_iter().filter(|(name, _)| is_ours(name));
+        write_figures(path, &healths.collect::<Vec<_>>());
     }
     print(&ended, arguments.output)?;
     Ok(conclude(&ended))

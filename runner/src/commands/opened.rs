@@ -26,6 +26,7 @@ fn find_demo(global: &Global) -> Result<(), Failure> {
             system::own_command().trim_end_matches(" --")
         )));
     }
+    config::check_chosen(simulated::TENANT, "nothing is configured, and the demo has")?;
     if !global.quiet {
         output::note("nothing is configured, so this reads the demo");
     }

@@ -58,6 +58,7 @@ async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failur
         hosts: listening.hosts(),
         port: address.port(),
         is_secure: listening.is_secure(),
+        is_local: listening.is_local(),
         tokens: tokens.clone(),
         proxy_users: arguments.user_header.as_ref().map(|header| ProxyUsers {
             header: header.clone(),

@@ -78,7 +78,7 @@ fn runs_are_those_of_the_ledger_and_one_without_an_end_was_killed() {
     world.pass_hours(1);
     record(Event::RunStarted { steps: &[] });
     record(ended(3));
-    let runs = runs(&tenant.ledger().entries().expect("it can be read"));
+    let runs = runs::of_tenant(&tenant).expect("it can be read");
     let codes: Vec<_> = runs.iter().map(|run| run.exit_code).collect();
     assert_eq!(codes, [Some(4), None, Some(3)]);
     assert_eq!(runs[1].started_at, "2026-03-01T10:00:00Z");

@@ -11,6 +11,7 @@ use crate::config::{self, Source};
 use crate::exit::{EXIT_CODE_TABLE, Exit, Failure};
 use crate::host::host;
 use crate::output;
+use crate::signals::signal;
 
 /// Runs, writes the figures and sends the heartbeat. Neither changes how the run has ended.
 pub(in crate::commands) async fn run_monitored(
@@ -40,7 +41,11 @@ pub(in crate::commands) async fn run_monitored(
         Figures { tenants, ..Figures::default() }.to_text()
     });
     if ended.as_ref().is_ok_and(|exit| exit.is_fresh()) {
-        let remark = heartbeat_after_run(&config).await;
+        // The run has ended, so a signal ends the wait alone.
+        let remark = tokio::select! {
+            remark = heartbeat_after_run(&config) => remark,
+            _ = signal() => None,
+        };
         output::notes(remark.as_slice());
     }
     ended
