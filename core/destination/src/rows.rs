@@ -209,6 +209,25 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_one_value_is_not_the_beginning_of_the_next() {
+        let of = |name: &str, value: &str| {
+            let key = ("_key", texts(vec![Some("a")]));
+            fingerprints(vec![key, (name, texts(vec![Some(value)]))])[0].content
+        };
+        assert_ne!(of("name", "x"), of("nam", "ex"));
+    }
+
+    #[test]
+    fn only_columns_that_generations_have_are_known() {
+        let coded = |keys: DataType, values: DataType| {
+            DataType::Dictionary(Box::new(keys), Box::new(values))
+        };
+        assert!(is_known(&coded(DataType::UInt32, DataType::Utf8)));
+        assert!(!is_known(&coded(DataType::UInt8, DataType::Utf8)));
+        assert!(!is_known(&coded(DataType::UInt32, DataType::Float64)));
+    }
+
+    #[test]
     fn every_difference_of_a_value_is_one() {
         let time = |ms| TimestampMillisecondArray::from(vec![ms]);
         let cells: Vec<ArrayRef> = vec![

@@ -27,12 +27,12 @@ pub(crate) fn each_line(path: &Path, mut look: impl FnMut(&Line)) -> anyhow::Res
     let mut file = BufReader::new(file);
     let mut bytes = Vec::new();
     while file.read_until(b'\n', &mut bytes).with_context(failed)? > 0 {
-        look(&split(std::mem::take(&mut bytes)));
+        look(&parts(std::mem::take(&mut bytes)));
     }
     Ok(())
 }
 
-fn split(bytes: Vec<u8>) -> Line {
+fn parts(bytes: Vec<u8>) -> Line {
     let Ok(Value::Object(mut entry)) = serde_json::from_slice(&bytes) else {
         return Line { actor: String::new(), rest: bytes };
     };
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn the_one_who_acted_is_apart_from_everything_else() {
         let line = br#"{"sequence":2,"who":"uid 7 (zoe)","event":"query","facts":{"user":"zoe@acme.example","view":"x"}}"#;
-        let Line { actor, rest } = split(line.to_vec());
+        let Line { actor, rest } = parts(line.to_vec());
         assert_eq!(actor, "uid 7 (zoe)\nzoe@acme.example");
         let rest = String::from_utf8(rest).expect("it is text");
         assert_eq!(rest, r#"{"event":"query","facts":{"view":"x"},"sequence":2}"#);
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn a_line_that_is_no_entry_is_searched_as_it_is() {
         for text in [&b"{\"who\":\"zoe\""[..], b"\"who\"", b"\xff zoe"] {
-            let Line { actor, rest } = split(text.to_vec());
+            let Line { actor, rest } = parts(text.to_vec());
             assert_eq!((actor.as_str(), rest.as_slice()), ("", text));
         }
     }

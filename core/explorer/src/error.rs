@@ -35,6 +35,11 @@ impl ApiError {
         Self { status, problem: Problem { code, message: message.into() } }
     }
 
+    /// The message for people.
+    pub(crate) fn message(&self) -> &str {
+        &self.problem.message
+    }
+
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid", message)
     }

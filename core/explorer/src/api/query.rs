@@ -143,7 +143,7 @@ async fn csv(
             Ok(Some(piece)) => Some((Ok(piece), Some(answer))),
             Ok(None) => None,
             Err(error) => {
-                tracing::warn!(%error, "an answer in CSV was cut off");
+                tracing::warn!(reason = error.message(), "an answer in CSV was cut off");
                 Some((Err("the query was ended by its limits"), None))
             }
         }

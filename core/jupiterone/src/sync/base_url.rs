@@ -136,6 +136,7 @@ mod tests {
         let job = JobId::parse("a-1")?;
         let jobs = "https://api.us.jupiterone.io/persister/synchronization/jobs";
         assert_eq!(base.jobs().as_str(), jobs);
+        assert!(base.uses_tls() && !BaseUrl::parse("http://127.0.0.1:9000")?.uses_tls());
         assert_eq!(base.job(&job).as_str(), format!("{jobs}/a-1"));
         let entities = base.objects(&job, ObjectKind::Entities);
         assert_eq!(entities.as_str(), format!("{jobs}/a-1/entities"));

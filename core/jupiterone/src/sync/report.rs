@@ -131,6 +131,7 @@ mod tests {
         let mut lost = report();
         lost.uploads.losses.insert("nexthink_device".to_owned(), Loss::default());
         assert!(!lost.is_whole());
+        assert!(!core_destination::DeliveryReport::is_whole(&lost), "the engine asks this way");
         let counters = JobCounters { num_relationship_create_errors: 1, ..JobCounters::default() };
         assert!(!DeliveryReport { counters, ..report() }.is_whole());
     }

@@ -255,7 +255,7 @@ impl Session {
     }
 
     /// Goes on with an answer, unless someone was erased since it began: it may still have that person.
-    async fn resume(&self, running: Running) -> Result<Running, WireError> {
+    async fn resume(&mut self, running: Running) -> Result<Running, WireError> {
         let stores = self.wire.stores().await?;
         if self.erasures(&stores)? == running.erasures {
             return Ok(Running { paused: None, ..running });

@@ -235,3 +235,13 @@ fn an_entry_of_the_ledger_goes_after_its_days_and_not_a_moment_earlier() {
     assert_eq!(expired(at + 30 * DAY_MS), (Some(5), vec![9, 12]));
     assert_eq!(expired(at + 30 * DAY_MS + 1), (Some(9), vec![12]));
 }
+
+#[test]
+fn the_last_entry_of_the_ledger_is_dated_once_in_twenty_hours() {
+    let (windows, at) = (Windows::default(), 1_000 * DAY_MS);
+    for (hours, is_dated) in [(0, false), (19, false), (20, true)] {
+        let mut marks = BTreeMap::from([(9, at)]);
+        expired_entries(&mut marks, Some(12), &windows, at + hours * HOUR_MS);
+        assert_eq!(marks.contains_key(&12), is_dated, "after {hours} hours");
+    }
+}
