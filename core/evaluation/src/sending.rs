@@ -39,6 +39,8 @@ pub struct SendReport {
 struct ChannelReport {
     delivered: usize,
     failed: usize,
+    /// Those of the failed ones that are not tried again.
+    given_up: usize,
     /// The reason of the last failure.
     reason: Option<String>,
 }
@@ -218,13 +220,14 @@ impl Messenger<'_> {
         let Some(mut book) = Book::read(tenant)? else { return Ok(Due::new()) };
         let now = host.now();
         for (channel, message, attempt) in results {
-            book.outbox_mut().note(&message.id, attempt, now.0);
+            let is_given_up = book.outbox_mut().note(&message.id, attempt, now.0);
             let counts = report.channels.entry(channel.clone()).or_default();
             match attempt {
                 Attempt::Delivered => counts.delivered += 1,
                 Attempt::Failed { reason, .. } | Attempt::Refused { reason } => {
                     counts.failed += 1;
                     counts.reason = Some(reason.clone());
+                    counts.given_up += usize::from(is_given_up);
                 }
             }
         }
@@ -238,8 +241,10 @@ type Due = Vec<(String, Vec<Message>)>;
 
 /// The next messages of each channel.
 fn due(book: &Book, settings: &NotifySettings, now: Moment) -> Due {
-    let due =
-        settings.channels.keys().map(|name| (name.clone(), book.outbox().due(name, now.0, ROUND)));
+    let due = settings.channels.values().map(|channel| {
+        let least = channel.least_severity(now.0);
+        (channel.name.clone(), book.outbox().due(&channel.name, least, now.0, ROUND))
+    });
     due.filter(|(_, messages)| !messages.is_empty()).collect()
 }
 
@@ -296,7 +301,10 @@ impl SendReport {
     pub fn failures(&self) -> Vec<String> {
         let failure = |(name, counts): (&String, &ChannelReport)| {
             let reason = counts.reason.as_ref()?;
-            Some(format!("channel {name} did not take a message, which stays: {reason}"))
+            Some(match counts.given_up {
+                0 => format!("channel {name} did not take a message, which stays: {reason}"),
+                _ => format!("channel {name} did not take a message, which was given up: {reason}"),
+            })
         };
         self.channels.iter().filter_map(failure).collect()
     }

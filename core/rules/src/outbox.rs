@@ -325,22 +325,35 @@ impl Outbox {
     }
 
     /// The messages of a channel that may be sent now, the oldest first, up to a number. None overtakes
-    /// another one, so that a receiver never hears of an end before the beginning.
-    pub fn due(&self, channel: &str, now: u64, limit: usize) -> Vec<Message> {
+    /// another one, so that a receiver never hears of an end before the beginning. Those without a finding of the `least`
+    /// severity wait.
+    pub fn due(
+        &self,
+        channel: &str,
+        least: Option<Severity>,
+        now: u64,
+        limit: usize,
+    ) -> Vec<Message> {
+        let is_urgent = |message: &&Message| {
+            least.is_none_or(|least| message.items.iter().any(|item| item.severity >= least))
+        };
         let of_channel = self.messages.iter().filter(|message| message.channel == channel);
+        let of_channel = of_channel.filter(is_urgent);
         // A clock that was set back must not hold a message for longer than its wait.
         let longest = WAITS_S.last().copied().unwrap_or_default() * 1_000;
         let is_due = |message: &&Message| message.next <= now || message.next > now + longest;
         of_channel.take_while(is_due).take(limit).cloned().collect()
     }
 
-    /// Records the result of sending a message. A message that was erased meanwhile is ignored.
-    pub fn note(&mut self, id: &str, attempt: &Attempt, now: u64) {
-        let Some(place) = self.messages.iter().position(|message| message.id == id) else { return };
+    /// Records the result of sending a message. A message that was erased meanwhile is ignored. Returns true if it was given
+    /// up.
+    pub fn note(&mut self, id: &str, attempt: &Attempt, now: u64) -> bool {
+        let place = self.messages.iter().position(|message| message.id == id);
+        let Some(place) = place else { return false };
         let (reason, wait) = match attempt {
             Attempt::Delivered => {
                 self.messages.remove(place);
-                return;
+                return false;
             }
             Attempt::Failed { reason, retry_after_ms } => (reason, Some(*retry_after_ms)),
             Attempt::Refused { reason } => (reason, None),
@@ -356,11 +369,12 @@ impl Outbox {
             self.dead.push(message);
             let excess = self.dead.len().saturating_sub(MAX_DEAD);
             self.dead.drain(..excess);
-            return;
+            return true;
         };
         let planned = WAITS_S.get(waits).or(WAITS_S.last()).copied().unwrap_or_default() * 1_000;
         // A receiver that asks for a month is asked again tomorrow.
         let asked = asked.unwrap_or(0).min(24 * 3_600 * 1_000);
         message.next = now.saturating_add(planned.max(asked));
+        false
     }
 }

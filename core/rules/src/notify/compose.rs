@@ -38,16 +38,9 @@ impl Book {
             messages
                 .filter(|message| message.channel == channel.name)
                 .for_each(|message| message.keeps_state = keeps_state);
-            if let Some(quiet) = channel.quiet.as_ref().filter(|quiet| quiet.is_quiet(now)) {
-                let is_urgent = |row: &Row| {
-                    let finding = self.findings.get(&row.finding);
-                    finding.is_some_and(|finding| self.severity(finding) >= quiet.urgent)
-                };
-                let (urgent, later): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_urgent);
-                rows = urgent;
-                if !later.is_empty() {
-                    self.outbox.rows.insert(channel.name.clone(), later);
-                }
+            let (rows, later) = self.told_now(channel, rows, now);
+            if !later.is_empty() {
+                self.outbox.rows.insert(channel.name.clone(), later);
             }
             for rows in self.batches(channel, rows) {
                 let message = self.message(channel, tenant, now, &rows, new_id());
@@ -59,6 +52,20 @@ impl Book {
             self.refresh(channel, settings, tenant, now, new_id);
         }
         self.forget_erased();
+    }
+
+    /// Parts rows into those to tell now, and those that wait: for the end of quiet hours, or of a silence that someone has
+    /// begun since.
+    fn told_now(&self, channel: &Channel, rows: Vec<Row>, now: u64) -> (Vec<Row>, Vec<Row>) {
+        let least = channel.least_severity(now);
+        rows.into_iter().partition(|row| {
+            let finding = self.findings.get(&row.finding);
+            let is_urgent = least
+                .is_none_or(|least| finding.is_some_and(|finding| self.severity(finding) >= least));
+            let is_silenced =
+                row.transition.is_for_people() && self.silence_of(row.finding, now).is_some();
+            is_urgent && !is_silenced
+        })
     }
 
     /// The rows of each message.

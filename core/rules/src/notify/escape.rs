@@ -16,7 +16,16 @@ pub fn slack(text: &str) -> String {
 
 /// Breaks the functions that adaptive cards would evaluate in a text, such as `{{DATE(…)}}`.
 pub fn card(text: &str) -> String {
-    text.replace("{{", "{\u{200a}{").replace("${", "$\u{200a}{")
+    let mut broken = String::with_capacity(text.len());
+    let mut before = ' ';
+    for character in text.chars() {
+        if character == '{' && matches!(before, '{' | '$') {
+            broken.push('\u{200a}');
+        }
+        broken.push(character);
+        before = character;
+    }
+    broken
 }
 
 /// A JSON document as a template. Every value that it inserts is the inside of a JSON text, so that it
@@ -70,5 +79,14 @@ mod tests {
         assert_eq!(body, json!({ "a": hostile, "n": 3 }));
         assert!(template.render(&json!({ "name": "x", "n": "}" })).is_err());
         assert!(template.render(&json!({ "name": "x" })).is_err());
+    }
+
+    #[test]
+    fn no_two_braces_follow_each_other_in_a_card() {
+        for text in ["{{DATE(x)}}", "{{{DATE(x)}}}", "{{{{a}}}}", "${a}", "$${{a}", "a { b", "{"] {
+            let broken = card(text);
+            assert!(!broken.contains("{{") && !broken.contains("${"), "{broken}");
+            assert_eq!(broken.replace('\u{200a}', ""), text);
+        }
     }
 }

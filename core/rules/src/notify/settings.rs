@@ -293,6 +293,13 @@ impl ChannelKind {
     }
 }
 
+impl Channel {
+    /// The severity from which a finding is told at a time; none if every one is.
+    pub fn least_severity(&self, now: u64) -> Option<Severity> {
+        self.quiet.as_ref().filter(|quiet| quiet.is_quiet(now)).map(|quiet| quiet.urgent)
+    }
+}
+
 impl QuietHours {
     /// Returns whether it is quiet at a time, milliseconds since 1970-01-01 UTC.
     pub fn is_quiet(&self, now: u64) -> bool {

@@ -3,6 +3,7 @@
 //! No answer's text is kept: it may repeat an address. Its code says enough.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_smtp::authentication::{Credentials, Mechanism};
 use async_smtp::error::Error;
@@ -18,6 +19,9 @@ use super::mail::{Mail, MailServer, MailTls};
 use super::send::{ANSWER, CONNECT, failed};
 use crate::outbox::Attempt;
 
+/// The time that the server has to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
+
 /// A connection, with or without TLS.
 trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -28,13 +32,17 @@ type Transport = SmtpTransport<BufReader<Box<dyn Connection>>>;
 /// Sends a mail. Every failure may be mended at the server or in the settings, so that none is final.
 pub(super) async fn send(mail: &Mail, trust: &Trust) -> Attempt {
     match timeout(ANSWER, deliver(mail, trust)).await {
-        Ok(Ok(())) => Attempt::Delivered,
+        Ok(Ok(mut transport)) => {
+            // The server has the mail, however the connection ends.
+            let _ = timeout(GOODBYE, transport.quit()).await;
+            Attempt::Delivered
+        }
         Ok(Err(reason)) => failed(&reason),
         Err(_) => failed("the mail server did not answer in time"),
     }
 }
 
-async fn deliver(mail: &Mail, trust: &Trust) -> Result<(), String> {
+async fn deliver(mail: &Mail, trust: &Trust) -> Result<Transport, String> {
     let mut transport = connect(&mail.server, trust).await?;
     if let Some((user, password)) = &mail.login {
         log_in(&mut transport, user, password).await?;
@@ -47,9 +55,7 @@ async fn deliver(mail: &Mail, trust: &Trust) -> Result<(), String> {
     let envelope = envelope.map_err(|_| "the channel has no receiver".to_owned())?;
     let sent = transport.send(SendableEmail::new(envelope, mail.content.clone())).await;
     sent.map_err(|error| describe("the mail", &error))?;
-    // The server has the mail, however the connection ends.
-    let _ = transport.quit().await;
-    Ok(())
+    Ok(transport)
 }
 
 async fn connect(server: &MailServer, trust: &Trust) -> Result<Transport, String> {

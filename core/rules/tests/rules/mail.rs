@@ -134,3 +134,35 @@ async fn what_a_server_says_between_starttls_and_tls_is_not_listened_to() {
     assert!(reason.contains("between STARTTLS and TLS"), "{reason}");
     serving.await.expect("it ends");
 }
+
+#[tokio::test]
+async fn a_server_that_says_no_goodbye_has_the_mail_all_the_same() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let serving = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a client");
+        let mut stream = BufReader::new(stream);
+        stream.write_all(b"220 hello\r\n").await.expect("it listens");
+        let mut is_content = false;
+        loop {
+            let mut line = String::new();
+            if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+                return;
+            }
+            let answer = match line.trim_end() {
+                "." => "250 queued\r\n",
+                _ if is_content => continue,
+                "DATA" => "354 go on\r\n",
+                "QUIT" => continue,
+                _ => "250 me\r\n",
+            };
+            is_content = answer.starts_with("354") || (is_content && line.trim_end() != ".");
+            stream.write_all(answer.as_bytes()).await.expect("it listens");
+        }
+    });
+    let mut mail = mail(MailServer::parse(&address, Tls::None).expect("a server"));
+    mail.login = None;
+    let sender = Sender::new(Trust::default(), None).expect("a client");
+    assert_eq!(sender.send(Delivery::Mail(mail)).await, Attempt::Delivered);
+    serving.await.expect("it ends");
+}

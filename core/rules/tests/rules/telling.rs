@@ -4,6 +4,7 @@ use core_rules::document::Document;
 use core_rules::notify::settings::NotifySettings;
 use core_rules::outbox::Message;
 use core_rules::rule::{FirstRun, Language, RuleQuery, Severity};
+use core_rules::silence::{Matcher, Silence};
 use serde_json::json;
 
 use crate::kit::{DAY_MS, Scene, rule};
@@ -223,7 +224,7 @@ fn a_clock_that_jumps_changes_no_transition_and_holds_no_message_for_ever() {
             scene.now =
                 scene.now.saturating_add_signed(days * i64::try_from(DAY_MS).expect("small"));
             scene.run(names);
-            let due = scene.book.outbox().due("ops", scene.now, 100);
+            let due = scene.book.outbox().due("ops", None, scene.now, 100);
             for message in taken(&mut scene) {
                 assert!(due.contains(&message), "{days}: {message:?}");
                 let items = message.items.iter();
@@ -283,4 +284,47 @@ fn in_quiet_hours_an_alertmanager_gets_no_finding_that_waits() {
     scene.now += 12 * HOUR_MS + 1;
     scene.compose();
     assert!(transitions(&mut scene).contains(&"opened"));
+}
+
+#[test]
+fn a_finding_that_is_silenced_before_it_was_told_waits_for_the_end_of_the_silence() {
+    let mut scene = Scene::new(&channel("slack", "quiet_hours = \"00:00-12:00\""));
+    scene.now = 20_000 * DAY_MS;
+    scene.run(&["a", "b"]);
+    let (&id, _) =
+        scene.book.findings().iter().find(|(_, finding)| finding.text.contains('a')).expect("one");
+    let matcher = Matcher { finding: Some(id), ..Matcher::default() };
+    scene.book.silence(Silence {
+        id: "s".to_owned(),
+        matcher,
+        until: scene.now + DAY_MS,
+        at: scene.now,
+        by: "desk".to_owned(),
+        why: "known".to_owned(),
+    });
+    let told_after = |scene: &mut Scene, hours: u64| {
+        scene.now += hours * HOUR_MS + 1;
+        scene.compose();
+        taken(scene).iter().map(|message| message.total).sum::<usize>()
+    };
+    assert_eq!(told_after(&mut scene, 12), 1, "the other one");
+    assert_eq!(told_after(&mut scene, 1), 0);
+    assert_eq!(told_after(&mut scene, 23), 1, "the silence is over");
+}
+
+#[test]
+fn quiet_hours_hold_what_failed_before_them_too() {
+    let settings = "quiet_hours = \"12:00-13:00\"\nurgent = \"critical\"";
+    let mut scene = Scene::new(&channel("slack", settings));
+    scene.now = 20_000 * DAY_MS;
+    scene.run(&["a"]);
+    let due = |scene: &Scene, hours: u64| {
+        let now = scene.now + hours * HOUR_MS;
+        let least = scene.settings.channels["ops"].least_severity(now);
+        scene.book.outbox().due("ops", least, now, 100).len()
+    };
+    assert_eq!([due(&scene, 11), due(&scene, 12), due(&scene, 13)], [1, 0, 1]);
+    scene.rule.severity = Severity::Critical;
+    scene.run(&["a", "b"]);
+    assert_eq!(due(&scene, 12), 1, "the one that is urgent");
 }
