@@ -49,19 +49,9 @@ pub(crate) fn find(named: Option<&Path>) -> Option<Source> {
     Source::find(named, CHOSEN.get(), ENVIRONMENT)
 }
 
-/// Refuses a command that names another tenant than the one that is read, where no file says which one that is.
-///
-/// # Errors
-///
-/// `whose` is the beginning of the sentence that names it.
+/// Refuses another tenant than the one that is read, where no file names it. `whose` begins the sentence about it.
 pub(crate) fn check_chosen(tenant: &str, whose: &str) -> Result<(), Failure> {
-    match CHOSEN.get().filter(|chosen| !chosen.may_differ && chosen.name != tenant) {
-        None => Ok(()),
-        Some(chosen) => Err(Failure::usage(format!(
-            "{whose} tenant {tenant}, not `{}`: leave out --tenant, or name a file with --config",
-            chosen.name
-        ))),
-    }
+    CHOSEN.get().map_or(Ok(()), |chosen| Ok(chosen.check(tenant, whose)?))
 }
 
 /// Reads a source and the variables that override it.

@@ -105,8 +105,7 @@ fn run(cli: Cli, runtime: anyhow::Result<Runtime>, wants_json: bool) -> ExitCode
     core_files::end_of_operations();
     // A result that was lost is no success, whatever the command has done.
     let is_printed = output::end();
-    match ended {
-        Ok(_) if !is_printed => ExitCode::from(Exit::Internal as u8),
+    let code = match ended {
         Ok(exit) => {
             if exit != Exit::Complete && !output::has_error() {
                 output::error_text(exit.meaning());
@@ -114,7 +113,8 @@ fn run(cli: Cli, runtime: anyhow::Result<Runtime>, wants_json: bool) -> ExitCode
             ExitCode::from(exit as u8)
         }
         Err(failure) => fail(&failure, wants_json),
-    }
+    };
+    if is_printed { code } else { ExitCode::from(Exit::Internal as u8) }
 }
 
 /// Tells why the command failed, to people and, unless there is a result already, to programs.

@@ -216,7 +216,7 @@ impl Write for Results {
     }
 }
 
-/// Notes that a part of a result could not be printed, and tells the user. A closed pipe is the reader's choice.
+/// Tells the user once that a result could not be printed. A closed pipe is the reader's choice.
 fn note_lost(error: &io::Error) {
     let is_choice = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted);
     if !is_choice && !IS_LOST.swap(true, Ordering::Relaxed) {
@@ -226,7 +226,6 @@ fn note_lost(error: &io::Error) {
 
 /// Prints what is left of results. Returns whether all of them could be printed, or were not wanted.
 pub(crate) fn end() -> bool {
-    // A failure is remembered by the writer.
     let _ = Results.flush();
     !IS_LOST.load(Ordering::Relaxed)
 }

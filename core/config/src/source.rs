@@ -26,6 +26,23 @@ pub struct ChosenTenant {
     pub may_differ: bool,
 }
 
+impl ChosenTenant {
+    /// Refuses a tenant that is not the one that a command line names. `whose` is the beginning of the sentence about it.
+    ///
+    /// # Errors
+    ///
+    /// It is another one, and the command may not name another.
+    pub fn check(&self, tenant: &str, whose: &str) -> Result<(), Failure> {
+        if self.may_differ || self.name == tenant {
+            return Ok(());
+        }
+        Err(Failure::configuration(format!(
+            "{whose} tenant {tenant}, not `{}`: leave out --tenant, or name another file with --config",
+            self.name
+        )))
+    }
+}
+
 /// The place of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
@@ -184,7 +201,11 @@ impl Config {
                 config.tenant.as_str(),
                 chosen.name
             ))),
+        let config = Self::load_text(&text, &Paths::new(parent(path), environment), source)?;
+        if let Some(chosen) = chosen {
+            chosen.check(config.tenant.as_str(), &format!("{} configures", path.display()))?;
         }
+        Ok(config)
     }
 
     fn load_text(text: &str, paths: &Paths, source: &Source) -> Result<Self, Failure> {

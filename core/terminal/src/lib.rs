@@ -4,6 +4,7 @@ mod escape;
 mod fields;
 mod grid;
 mod numbers;
+mod pager;
 mod report;
 mod results;
 
@@ -11,5 +12,6 @@ pub use escape::{escape_for_terminal, escape_in_json, is_hidden};
 pub use fields::fields;
 pub use grid::Grid;
 pub use numbers::{age, bytes, count, plural};
+pub use pager::page;
 pub use report::table;
 pub use results::{EscapingWriter, escape_result, wants_colors};

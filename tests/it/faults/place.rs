@@ -177,3 +177,24 @@ fn j20_a_crash_leaves_no_core() {
     });
     assert_eq!(cores.count(), 0);
 }
+
+#[test]
+fn a_result_that_does_not_fit_on_the_disk_is_an_error() {
+    let case = Case::new();
+    case.run(0);
+    for command in [
+        "config schema",
+        "status --output json",
+        "privacy ledger list",
+        "query 'select name from nexthink_device'",
+        "completions bash",
+    ] {
+        let ended = in_shell(case.scene(), &format!("exec \"$0\" {command} > /dev/full"));
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{command}: {said}");
+        assert!(said.contains("so it is not whole: No space left"), "{command}: {said}");
+    }
+    // A reader that has seen enough is no failure.
+    let ended = in_shell(case.scene(), "\"$0\" config schema | head -c 1");
+    assert!(ended.status.success() && ended.stderr.is_empty());
+}
