@@ -103,7 +103,6 @@ fn run(cli: Cli, runtime: anyhow::Result<Runtime>, wants_json: bool) -> ExitCode
     #[cfg(feature = "opentelemetry")]
     telemetry::collector::end();
     core_files::end_of_operations();
-    // A result that was lost is no success, whatever the command has done.
     let is_printed = output::end();
     let code = match ended {
         Ok(exit) => {

@@ -193,15 +193,6 @@ impl Config {
         }
         let mut config = Self::load_text(&text, &Paths::new(parent(path), environment), source)?;
         config.warnings.exposures = writers::warnings(path);
-        match chosen.filter(|chosen| !chosen.may_differ && chosen.name != config.tenant.as_str()) {
-            None => Ok(config),
-            Some(chosen) => Err(Failure::configuration(format!(
-                "{} configures tenant {}, not `{}`: leave out --tenant, or name another file with --config",
-                path.display(),
-                config.tenant.as_str(),
-                chosen.name
-            ))),
-        let config = Self::load_text(&text, &Paths::new(parent(path), environment), source)?;
         if let Some(chosen) = chosen {
             chosen.check(config.tenant.as_str(), &format!("{} configures", path.display()))?;
         }

@@ -42,11 +42,10 @@ pub(in crate::commands) async fn run_monitored(
     });
     if ended.as_ref().is_ok_and(|exit| exit.is_fresh()) {
         // The run has ended, so a signal ends the wait alone.
-        let remark = tokio::select! {
-            remark = heartbeat_after_run(&config) => remark,
-            _ = signal() => None,
-        };
-        output::notes(remark.as_slice());
+        tokio::select! {
+            remark = heartbeat_after_run(&config) => output::notes(remark.as_slice()),
+            _ = signal() => {}
+        }
     }
     ended
 }
