@@ -9,10 +9,6 @@ use object_store::ObjectStore;
 use crate::error::BucketError;
 use crate::place::{BucketAddress, ClientSettings};
 
-/// The longest time of one request.
-#[cfg(feature = "cloud")]
-const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
-
 /// The time for which the client itself sends a request again. Then it fails, and `patience` decides.
 #[cfg(feature = "cloud")]
 const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -49,8 +45,8 @@ pub(crate) fn connect(
     use crate::answer_limit::LimitedConnector;
     use crate::place::Service;
 
-    // The limit for a whole request: long enough for a large table over a slow line.
-    let options = ClientOptions::new().with_timeout(REQUEST_TIMEOUT);
+    // A large table may take hours over a slow line. `LimitedConnector` limits the silence.
+    let options = ClientOptions::new().with_timeout_disabled();
     let retry = RetryConfig { retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
     let failed = |error: object_store::Error| BucketError::Configuration { reason: reason(&error) };
     match address.service {

@@ -65,6 +65,17 @@ pub enum BucketError {
         /// The folder of the working copy.
         folder: std::path::PathBuf,
     },
+    /// The bucket holds another store of a tenant than the one that this machine has a working copy of.
+    #[error(
+        "the bucket holds another store of this tenant than the one that this machine has a working copy of, so nothing was \
+         changed: either it was emptied and begun anew, or its address leads elsewhere now; check the address and the \
+         variables AWS_… or AZURE_…; if the store in the bucket is the right one, remove {}",
+        folder.display()
+    )]
+    OtherStore {
+        /// The folder of the working copy.
+        folder: std::path::PathBuf,
+    },
     /// A process of this machine works in the folder of the working copy, but another machine has taken its lease.
     #[error(
         "a process of this machine is at work in the store and has lost its lease to another machine, so what is here may \

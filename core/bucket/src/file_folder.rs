@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt as _, stream};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, ListResult, ObjectMeta, ObjectStore};
 
@@ -14,6 +13,7 @@ use crate::connect;
 use crate::error::BucketError;
 use crate::patience::Patience;
 use crate::place::{BucketAddress, ClientSettings};
+use crate::resuming::WholeObject;
 
 /// A folder of a bucket with files of another program.
 #[derive(Clone)]
@@ -115,8 +115,15 @@ impl BucketFile {
     ///
     /// [`RequestErrorKind::Conflict`]: crate::RequestErrorKind::Conflict
     pub fn read(&self) -> BoxStream<'static, Result<Bytes, BucketError>> {
-        let reading = Reading { file: self.clone(), arrived: 0, pieces: None };
-        stream::try_unfold(reading, Reading::next).boxed()
+        let object = WholeObject {
+            store: Arc::clone(&self.store),
+            path: self.object.location.clone(),
+            e_tag: self.object.e_tag.clone(),
+            size: self.object.size,
+            shown: self.shown.clone(),
+            patience: Patience::Reader,
+        };
+        object.read(None)
     }
 
     /// Reads the first bytes of the file, so many at most.
@@ -144,12 +151,6 @@ impl BucketFile {
         }
     }
 
-    /// Asks once for the bytes from `start` on.
-    async fn get_from(&self, start: u64) -> Result<GetResult, BucketError> {
-        let range = (start > 0).then_some(GetRange::Offset(start));
-        self.get_once(GetOptions { range, ..self.options() }).await
-    }
-
     async fn get_once(&self, options: GetOptions) -> Result<GetResult, BucketError> {
         let found = self.store.get_opts(&self.object.location, options).await;
         found.map_err(BucketError::request("read", &self.shown))
@@ -158,48 +159,6 @@ impl BucketFile {
     /// Asks for the file as it was listed.
     fn options(&self) -> GetOptions {
         GetOptions { if_match: self.object.e_tag.clone(), ..GetOptions::default() }
-    }
-}
-
-/// The reading of a file.
-struct Reading {
-    file: BucketFile,
-    /// The number of bytes that have arrived.
-    arrived: u64,
-    /// The answer that is being read; None after a failure and at the start.
-    pieces: Option<BoxStream<'static, object_store::Result<Bytes>>>,
-}
-
-impl Reading {
-    /// Returns the next piece, and the reading after it; None at the end. The patience begins anew with each piece.
-    async fn next(mut self) -> Result<Option<(Bytes, Self)>, BucketError> {
-        let mut attempts = Patience::Reader.begin();
-        loop {
-            match self.next_once().await {
-                // Nothing has arrived.
-                Ok(Some(piece)) if piece.is_empty() => {}
-                Ok(Some(piece)) => {
-                    self.arrived += piece.len() as u64;
-                    return Ok(Some((piece, self)));
-                }
-                Ok(None) => return Ok(None),
-                Err(error) => {
-                    self.pieces = None;
-                    attempts.after(error).await?;
-                }
-            }
-        }
-    }
-
-    async fn next_once(&mut self) -> Result<Option<Bytes>, BucketError> {
-        if self.arrived > 0 && self.arrived == self.file.object.size {
-            return Ok(None);
-        }
-        let pieces = match &mut self.pieces {
-            Some(pieces) => pieces,
-            none => none.insert(self.file.get_from(self.arrived).await?.into_stream()),
-        };
-        pieces.next().await.transpose().map_err(BucketError::request("read", &self.file.shown))
     }
 }
 

@@ -20,6 +20,7 @@ use crate::head_store::HEAD_FILE;
 use crate::lease::Random;
 use crate::patience::Patience;
 use crate::pieces::{PIECE, Pieces};
+use crate::resuming::WholeObject;
 
 /// The version of listings that this program writes, and the newest that it reads.
 const FORMAT_VERSION: u32 = 1;
@@ -104,10 +105,22 @@ impl BucketFolder {
 
     /// Reads an object piece by piece.
     pub(crate) async fn read(&self, object: &ObjectRef) -> Result<Pieces, BucketError> {
-        let failed = BucketError::request("read", &object.key);
-        let answer = self.store.get(&self.path(&object.key)).await.map_err(failed)?;
         let expected = Fingerprint { bytes: object.bytes, blake3: object.blake3.clone() };
-        Ok(Pieces::from_stream(&object.key, answer.into_stream(), expected))
+        let whole = WholeObject {
+            store: Arc::clone(&self.store),
+            path: self.path(&object.key),
+            // No key is used twice.
+            e_tag: None,
+            size: object.bytes,
+            shown: object.key.clone(),
+            patience: self.patience.clone(),
+        };
+        let begun = whole.get_from(0).await?;
+        // An object that was there at the beginning was removed by a later publication.
+        let pieces = whole
+            .read(Some(begun))
+            .map_err(|error| if error.is_not_found() { BucketError::SourceChanged } else { error });
+        Ok(Pieces::from_stream(&object.key, pieces.boxed(), expected))
     }
 
     /// Reads a listing.

@@ -87,6 +87,9 @@ pub struct Head {
     pub revision: u64,
     /// The nonce of the write that made this head.
     pub nonce: Nonce,
+    /// The nonce of the first head: it tells this store from one that was begun anew in its place.
+    #[serde(default)]
+    pub origin: Option<Nonce>,
     /// The nonces of the previous writes, the newest last.
     #[serde(default)]
     pub recent: Vec<Nonce>,
@@ -105,6 +108,7 @@ impl Head {
             format_version: FORMAT_VERSION,
             tenant: tenant.to_owned(),
             revision: 1,
+            origin: Some(nonce.clone()),
             nonce,
             recent: Vec::new(),
             epoch: 1,
@@ -148,7 +152,8 @@ impl Head {
         if recent.len() > KEPT_NONCES {
             recent.remove(0);
         }
-        Self { revision: self.revision + 1, nonce, recent, ..self.clone() }
+        let origin = self.origin.clone().or_else(|| Some(self.nonce.clone()));
+        Self { revision: self.revision + 1, nonce, origin, recent, ..self.clone() }
     }
 }
 
@@ -172,6 +177,7 @@ mod tests {
         let acquired = released.acquired(lease("b"), Nonce::new(5));
         let heads = [&first, &renewed, &published, &released, &acquired];
         assert_eq!(heads.map(|head| head.revision), [1, 2, 3, 4, 5]);
+        assert_eq!(heads.map(|head| head.origin.clone()), [1; 5].map(|one| Some(Nonce::new(one))));
         assert_eq!(heads.map(|head| head.epoch), [1, 1, 1, 1, 2]);
         let owners = heads.map(|head| head.lease.as_ref().map(|lease| lease.owner.as_str()));
         assert_eq!(owners, [Some("a"), Some("a"), Some("a"), None, Some("b")]);

@@ -150,6 +150,18 @@ impl HeldLease {
         self.holder.heads.patience()
     }
 
+    /// The head, as this holder knows it.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketError::LeaseLost`].
+    pub(crate) async fn head(&self) -> Result<Head, BucketError> {
+        match &*self.holder.state.lock().await {
+            State::Held(stored) => Ok(stored.head.clone()),
+            State::Lost(owner) => Err(BucketError::LeaseLost { owner: owner.clone() }),
+        }
+    }
+
     /// The published content, as this holder knows it.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub(crate) struct Pieces {
 enum Origin {
     Memory(Option<Bytes>),
     File(File),
-    Stream { stream: BoxStream<'static, object_store::Result<Bytes>>, waiting: BytesMut },
+    Stream { stream: BoxStream<'static, Result<Bytes, BucketError>>, waiting: BytesMut },
 }
 
 impl Pieces {
@@ -45,7 +45,7 @@ impl Pieces {
 
     pub(crate) fn from_stream(
         name: &str,
-        stream: BoxStream<'static, object_store::Result<Bytes>>,
+        stream: BoxStream<'static, Result<Bytes, BucketError>>,
         expected: Fingerprint,
     ) -> Self {
         Self::new(name, Origin::Stream { stream, waiting: BytesMut::new() }, expected)
@@ -80,9 +80,7 @@ impl Pieces {
                 while waiting.len() < PIECE
                     && let Some(bytes) = stream.next().await
                 {
-                    waiting.extend_from_slice(
-                        &bytes.map_err(BucketError::request("read", &self.name))?,
-                    );
+                    waiting.extend_from_slice(&bytes?);
                 }
                 waiting.split_to(waiting.len().min(PIECE)).freeze()
             }

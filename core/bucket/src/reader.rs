@@ -8,7 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::error::BucketError;
 use crate::folder::BucketFolder;
-use crate::head::{Content, ObjectRef};
+use crate::head::{Content, Head, Nonce, ObjectRef};
 use crate::head_store::HeadStore;
 use crate::pieces::Pieces;
 
@@ -27,6 +27,8 @@ pub(crate) struct TenantReader {
     pub(crate) folder: BucketFolder,
     /// The number of times that the lease was taken until then; 0 without a head.
     pub(crate) epoch: u64,
+    /// The nonce of the first head; None without a head.
+    pub(crate) origin: Option<Nonce>,
     pub(crate) content: Content,
     /// The objects by the path of their file.
     pub(crate) objects: BTreeMap<String, ObjectRef>,
@@ -42,18 +44,22 @@ impl TenantReader {
     pub(crate) async fn read(folder: BucketFolder) -> Result<Option<Self>, BucketError> {
         let heads = HeadStore::new(folder.store.clone(), &folder.folder);
         let Some(stored) = heads.read().await? else { return Ok(None) };
-        match Self::with_content(folder, stored.head.epoch, stored.head.content).await {
+        match Self::of_head(folder, stored.head).await {
             Err(error) if error.is_not_found() => Err(BucketError::SourceChanged),
             read => read.map(Some),
         }
     }
 
+    /// A tenant of which the bucket has nothing.
+    pub(crate) fn empty(folder: BucketFolder) -> Self {
+        let (content, objects) = (Content::default(), BTreeMap::new());
+        let snapshot = TenantSnapshot::default();
+        Self { folder, epoch: 0, origin: None, content, objects, snapshot }
+    }
+
     /// Reads the listings of a head.
-    pub(crate) async fn with_content(
-        folder: BucketFolder,
-        epoch: u64,
-        content: Content,
-    ) -> Result<Self, BucketError> {
+    pub(crate) async fn of_head(folder: BucketFolder, head: Head) -> Result<Self, BucketError> {
+        let Head { epoch, origin, content, .. } = head;
         let mut objects = BTreeMap::new();
         {
             let reading = stream::iter(content.listings.values());
@@ -64,7 +70,7 @@ impl TenantReader {
             }
         }
         let snapshot = snapshot_of(&content, &objects);
-        Ok(Self { folder, epoch, content, objects, snapshot })
+        Ok(Self { folder, epoch, origin, content, objects, snapshot })
     }
 
     /// Opens a file. Reading it verifies its hash.

@@ -223,6 +223,7 @@ impl BucketError {
             }
             Self::Damaged { .. }
             | Self::HeadMissing { .. }
+            | Self::OtherStore { .. }
             | Self::Corrupt { .. }
             | Self::Refused { .. } => PublishingFailure::DataRefused,
             Self::File { .. } | Self::Store(_) | Self::SessionEnded => PublishingFailure::Other,

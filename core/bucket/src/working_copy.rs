@@ -28,6 +28,7 @@ use crate::head::Content;
 use crate::head_store::HeadStore;
 use crate::held_epoch::HeldEpoch;
 use crate::lease::{HeldLease, LeaseRequest, Random};
+use crate::origin::KnownOrigin;
 use crate::pieces::open_file;
 use crate::place::Place;
 use crate::probe::{DeletedObjects, probe};
@@ -100,12 +101,26 @@ impl WorkingCopyRequest {
         HeldEpoch::in_folder(self.folder.folder(), &self.tenant)
     }
 
-    /// Returns the folder of the tenant if it has a published generation. The bucket must have a head then, which stays
-    /// for good, also that of a tenant that was removed. Otherwise another bucket is in its place, and bringing the folder
-    /// up to date would empty it.
+    /// Returns the folder of the tenant if it has a published generation or events. The bucket must have a head then,
+    /// which stays for good, also that of a tenant that was removed. Otherwise another bucket is in its place, and bringing
+    /// the folder up to date would empty it.
     fn folder_with_content(&self, tenant: &TenantStore) -> Result<Option<PathBuf>, BucketError> {
-        let has_content = tenant.known_files()?.current.is_some();
+        let known = tenant.known_files()?;
+        let mut parts = known.files.keys().filter_map(|path| TenantPart::of_path(path));
+        let has_events = parts.any(|part| matches!(part, TenantPart::Events(_)));
+        let has_content = known.current.is_some() || has_events;
         Ok(has_content.then(|| self.folder.folder().join(&self.tenant)))
+    }
+
+    /// Checks that the bucket holds the store of the folder. Returns true if the folder was brought up to date with it
+    /// before.
+    async fn check_origin(
+        &self,
+        published: &TenantReader,
+        tenant: &TenantStore,
+    ) -> Result<bool, BucketError> {
+        let known = KnownOrigin::in_folder(self.folder.folder(), &self.tenant);
+        known.check(published, tenant, || self.folder_with_content(tenant)).await
     }
 
     fn known_entry(&self) -> KnownEntry {
@@ -132,7 +147,7 @@ impl WorkingCopy {
     ///
     /// # Errors
     ///
-    /// [`BucketError::Held`], [`BucketError::HeadMissing`], [`BucketError::Unsuitable`], and the errors of reading and
+    /// [`BucketError::Held`], [`BucketError::HeadMissing`], [`BucketError::OtherStore`], [`BucketError::Unsuitable`], and the errors of reading and
     /// writing. The bucket's content is unchanged, and the lease is free again.
     pub async fn open(request: WorkingCopyRequest) -> Result<Self, BucketError> {
         let folder = request.bucket()?;
@@ -166,7 +181,8 @@ impl WorkingCopy {
         writer: &mut TenantWriter,
         was_last: Result<bool, BucketError>,
     ) -> Result<FileLock, BucketError> {
-        let (was_last, published) = (was_last?, writer.published());
+        let published = writer.published();
+        let was_last = was_last?;
         if request.is_probed || published.content == Content::default() {
             let folder = &published.folder;
             probe(&folder.store, &folder.folder, request.deleted_objects, &request.random).await?;
@@ -175,6 +191,7 @@ impl WorkingCopy {
         // Its holder has lost its lease, or is about to end.
         let session = FileLock::try_acquire(&session_path(request))?;
         let session = session.ok_or_else(|| locked(&request.folder))?;
+        let was_last = request.check_origin(published, tenant).await? && was_last;
         let mut brought = bring(request, tenant, published, was_last).await;
         for _ in 1..ATTEMPTS {
             if matches!(brought, Err(BucketError::SourceChanged)) {
@@ -322,7 +339,7 @@ async fn record_reads(
 ///
 /// # Errors
 ///
-/// [`BucketError::OutOfDate`], [`BucketError::HeadMissing`]; [`BucketError::SourceChanged`] if the tenant keeps changing;
+/// [`BucketError::OutOfDate`], [`BucketError::HeadMissing`], [`BucketError::OtherStore`]; [`BucketError::SourceChanged`] if the tenant keeps changing;
 /// the errors of reading and writing.
 pub async fn refresh(request: &WorkingCopyRequest) -> Result<bool, BucketError> {
     let folder = request.bucket()?;
@@ -364,10 +381,11 @@ async fn refresh_once(
         Some(reader) => reader,
         None => match request.folder_with_content(tenant)? {
             Some(folder) => return Err(BucketError::HeadMissing { folder }),
-            None => TenantReader::with_content(folder.clone(), 0, Content::default()).await?,
+            None => TenantReader::empty(folder.clone()),
         },
     };
-    let was_last = request.held_epoch().is(published.epoch)?;
+    let is_known = request.check_origin(&published, tenant).await?;
+    let was_last = is_known && request.held_epoch().is(published.epoch)?;
     bring(request, tenant, &published, was_last).await
 }
 

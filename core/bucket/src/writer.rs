@@ -343,8 +343,7 @@ async fn read(
     lease: &HeldLease,
 ) -> Result<(TenantReader, BTreeMap<String, u64>), BucketError> {
     folder.patience = lease.patience();
-    let (epoch, content) = (lease.epoch().await?, lease.content().await?);
-    let published = TenantReader::with_content(folder, epoch, content).await?;
+    let published = TenantReader::of_head(folder, lease.head().await?).await?;
     let keys = published.folder.list().await?;
     Ok((published, keys))
 }

@@ -3,6 +3,7 @@
 
 mod chain;
 
+use std::collections::HashSet;
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,17 @@ pub struct LedgerContent {
 }
 
 impl LedgerContent {
+    /// The content of a ledger that was read from another place.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self { file: Some(bytes.to_vec()) }
+    }
+
+    /// Returns true if another ledger has a readable entry of this one: both are of the same store.
+    pub fn has_common_entry(&self, other: &Self) -> bool {
+        let own: HashSet<String> = self.entries().into_iter().map(|entry| entry.hash).collect();
+        other.entries().iter().any(|entry| own.contains(&entry.hash))
+    }
+
     /// Returns all readable entries, the oldest first.
     pub fn entries(&self) -> Vec<LedgerEntry> {
         chain::entries(self.bytes()).collect()

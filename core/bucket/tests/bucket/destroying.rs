@@ -22,7 +22,7 @@ fn is_certified(machine: &Estate) -> bool {
 }
 
 /// Removes the tenant as the command does.
-async fn destroy(machine: &Estate, copy: &mut WorkingCopy) -> Tested {
+pub(crate) async fn destroy(machine: &Estate, copy: &mut WorkingCopy) -> Tested {
     finish(machine.lock().begin_destruction(Vec::new(), b"{}")?, copy).await
 }
 

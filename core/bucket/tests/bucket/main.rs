@@ -10,6 +10,7 @@ mod following;
 mod http;
 mod in_process;
 mod kills;
+mod origins;
 mod outages;
 mod partial;
 mod protocol;

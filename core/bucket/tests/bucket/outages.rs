@@ -7,8 +7,9 @@ use core_simulator::{BucketFault, SimulatedBucket};
 use core_store::Change;
 use tokio::time::{Instant, sleep};
 
-use crate::copies::{self, assert_nothing_else, bucket_place};
+use crate::copies::{self, assert_nothing_else, bucket_place, client_place};
 use crate::estate::{Estate, FIRST, SECOND};
+use crate::in_process::InProcess;
 use crate::working::{open, reader, request, session};
 
 type Tested = Result<(), BucketError>;
@@ -88,6 +89,27 @@ async fn a_reader_and_a_restore_wait_for_a_minute_and_not_longer() -> Tested {
     assert!(is_unanswered, "{refused:?}");
     let waited = started.elapsed();
     assert!(waited >= Duration::from_mins(1) && waited < Duration::from_mins(2), "{waited:?}");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_goes_on_after_the_last_byte_that_has_arrived() -> Tested {
+    const LARGE: usize = 3_000_000;
+    let (bucket, origin) = (SimulatedBucket::default(), Estate::empty());
+    session(&origin, &bucket, || {
+        origin.publish(FIRST, &["ann"]);
+        origin.lock().set_state("findings", &vec![b'x'; LARGE]).expect("there is room");
+    })
+    .await?;
+    // Ten connections are needed, each of which breaks. Reading anew each time would never end.
+    let mut client = InProcess::new(&bucket);
+    client.breaks_after = Some(LARGE / 10 + 1);
+    let (machine, requests) = (Estate::empty(), bucket.requests());
+    let mut request = request(&machine, &bucket);
+    request.place = client_place(client, "s3://backups/backup");
+    refresh(&request).await?;
+    assert_eq!(machine.snapshot(), origin.snapshot());
+    assert!(bucket.requests() - requests < 30, "{}", bucket.requests() - requests);
     Ok(())
 }
 
