@@ -10,14 +10,15 @@ use core_config::Config;
 use core_engine::ledger::runs::{self, RunRecord, RunVerdict, failed_in_a_row};
 use core_engine::run::quota::{self, QuotaClock};
 use core_engine::{Engine, Failure, Host, Moment};
-use core_fleet::{Ended, Fleet, LastRun};
+use core_fleet::{Fleet, LastRun};
 use core_rules::book::Book;
 use core_rules::rule::Severity;
-use core_store::{Manifest, Outcome, TableKind, TenantStore};
+use core_store::{Manifest, Outcome, TableKind};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::exit_codes::{ExitCodes, RunOutcome};
+use crate::last_run::Succeeded;
 
 /// The health of a tenant.
 #[derive(Debug, Serialize)]
@@ -83,6 +84,8 @@ impl Health {
         let runs = runs::of_tenant(&tenant)?;
         let left = quota::left(&tenant, config.daily_exports, QuotaClock::read(host, None))?;
         let is_running = tenant.lock_owner()?.is_some();
+        let last = Succeeded::read(config, host, &tenant, codes)?;
+        let last = last.and_then(|last| last.last_run());
         Ok(Self {
             generation: current.map(|manifest| PublishedGeneration::new(manifest, now)),
             complete_at: complete.map(|manifest| manifest.created_at.clone()),
@@ -90,7 +93,7 @@ impl Health {
             last_run: runs.into_iter().next_back(),
             exports_left: left.exports,
             daily_exports: left.of,
-            next_run_at: next_run(config, last_run(&tenant)?, now).map(|time| format!("{time:.0}")),
+            next_run_at: next_run(config, last, now).map(|time| format!("{time:.0}")),
             schedule: config.schedule.timetable.to_string(),
             findings: Book::read_counts(&tenant).ok().flatten(),
         })
@@ -161,17 +164,6 @@ fn verdict(code: u8, codes: ExitCodes) -> RunVerdict {
 fn count_failed(runs: &[RunRecord], is_running: bool, codes: ExitCodes) -> u32 {
     let failed = failed_in_a_row(runs, is_running, |code| verdict(code, codes));
     u32::try_from(failed.len()).unwrap_or(u32::MAX)
-}
-
-/// Returns the last run in the store: that of the published generation.
-///
-/// # Errors
-///
-/// The store cannot be read.
-pub fn last_run(tenant: &TenantStore) -> Result<Option<LastRun>, Failure> {
-    let published = tenant.current()?;
-    let started = published.and_then(|generation| started(generation.manifest()));
-    Ok(started.map(|started| LastRun { started, ended: Some((started, Ended::Published)) }))
 }
 
 /// Returns the start of the run that made a generation, to the millisecond: a run may start just after it was due.

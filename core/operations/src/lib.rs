@@ -7,6 +7,7 @@ mod exit_codes;
 pub mod figures;
 pub mod health;
 mod heartbeat;
+mod last_run;
 mod messages;
 mod run_process;
 mod scheduler;

@@ -15,6 +15,7 @@ use core_engine::{Cancellation, Engine, Failure, Host, StopReason};
 use core_fleet::{DueReason, Ended, Fleet, Notice, PauseReason, Shard, TenantState, Timetable};
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::bulletin::Bulletin;
 use crate::exit_codes::{ExitCodes, RunOutcome};
@@ -58,6 +59,8 @@ pub struct Scheduler<'a> {
     told: BTreeMap<String, TenantState>,
     /// The present mistake in the fleet's own file.
     problem: Option<String>,
+    /// The time at which the files were read last.
+    read_at: Instant,
     /// The metrics, if they are wanted.
     watch: Option<Watch>,
 }
@@ -78,12 +81,20 @@ impl<'a> Scheduler<'a> {
         let host = context.host.clone();
         let mut scheduler = Self {
             context,
-            tenants: Tenants::new(source, context.environment, host, interval, shard),
+            tenants: Tenants::new(
+                source,
+                context.environment,
+                host,
+                context.codes,
+                interval,
+                shard,
+            ),
             fleet: Fleet::default(),
             running: JoinSet::new(),
             stop: Cancellation::default(),
             told: BTreeMap::new(),
             problem: None,
+            read_at: Instant::now(),
             watch: None,
         };
         let read = scheduler.tenants.read()?;
@@ -132,10 +143,14 @@ impl<'a> Scheduler<'a> {
 
     /// Reads all files again. A mistake is reported once, and again on request.
     pub fn read_again(&mut self, is_asked: bool) {
+        self.read_at = Instant::now();
         match self.tenants.read() {
             Ok(read) => {
-                self.problem = None;
+                let was_mended = self.problem.take().is_some();
                 self.take_over(read, is_asked);
+                if is_asked || was_mended {
+                    self.lift_pauses();
+                }
             }
             Err(failure) => {
                 let problem = format!("{:#}", failure.error);
@@ -175,6 +190,17 @@ impl<'a> Scheduler<'a> {
         }
     }
 
+    /// Lifts all pauses: someone has acted, or the mistake that failed the runs of all tenants was mended.
+    fn lift_pauses(&mut self) {
+        let now = self.now();
+        for status in self.fleet.status() {
+            if matches!(status.state, TenantState::Paused(_)) {
+                self.fleet.resume(&status.name, now);
+                self.note(&status.name, "it is not paused any more");
+            }
+        }
+    }
+
     /// Starts the runs that are due, up to the limit of parallel runs.
     pub fn start_due(&mut self) {
         let free = self.tenants.parallel_runs().saturating_sub(self.running.len());
@@ -199,8 +225,22 @@ impl<'a> Scheduler<'a> {
         }
     }
 
+    /// Waits until a run ends or a run may be due, `longest` at most. Reads the files again each minute, however many runs
+    /// end meanwhile. Can be dropped at any time.
+    pub async fn wait(&mut self, longest: Option<Duration>) {
+        let sleep = tokio::time::sleep(self.sleep(longest));
+        let has_ended = tokio::select! {
+            biased;
+            true = self.wait_for_end() => true,
+            () = sleep => false,
+        };
+        if !has_ended || self.read_at.elapsed() >= LONGEST_SLEEP {
+            self.read_again(false);
+        }
+    }
+
     /// Waits until a run ends, and records its end; returns false at once if none is running.
-    pub async fn wait_for_end(&mut self) -> bool {
+    async fn wait_for_end(&mut self) -> bool {
         let Some(ended) = self.running.join_next().await else { return false };
         // A task that waits for a process cannot fail by itself.
         if let Ok((name, end)) = ended {
@@ -281,7 +321,8 @@ impl<'a> Scheduler<'a> {
 
     fn tell_notice(&self, name: &str, notice: Option<Notice>) {
         let messages = self.context.messages;
-        let resume = "change `[schedule]` of the tenant, or start `schedule` again";
+        let resume =
+            "change `[schedule]` of the tenant, send SIGHUP to `schedule`, or start it again";
         match notice {
             Some(Notice::Paused(PauseReason::Failures(runs))) => messages.error(&format!(
                 "{name}: {runs} runs failed in a row, so no further one is started: mend the cause, then {resume}"
@@ -306,8 +347,9 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Returns the time until the next possible action, `longest` at most.
-    pub fn sleep(&mut self, longest: Option<Duration>) -> Duration {
-        let longest = longest.map_or(LONGEST_SLEEP, |interval| interval.min(LONGEST_SLEEP));
+    fn sleep(&mut self, longest: Option<Duration>) -> Duration {
+        let until_read = LONGEST_SLEEP.saturating_sub(self.read_at.elapsed());
+        let longest = longest.map_or(until_read, |interval| interval.min(until_read));
         if self.running.len() >= self.tenants.parallel_runs() {
             return longest;
         }

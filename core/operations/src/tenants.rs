@@ -6,13 +6,15 @@ use core_config::{Config, Environment, Source};
 use core_engine::{Engine, Failure, FailureKind, Host};
 use core_fleet::{LastRun, Shard, Timetable};
 
-use crate::health;
+use crate::exit_codes::ExitCodes;
+use crate::last_run::Succeeded;
 
 /// All tenants, by the present content of their files.
 pub(crate) struct Tenants {
     source: Source,
     environment: Environment,
     host: Host,
+    codes: ExitCodes,
     /// The timetable of the command line, which replaces those of the files.
     interval: Option<Timetable>,
     /// The share of a fleet's tenants that this process schedules; None for all.
@@ -63,6 +65,7 @@ impl Tenants {
         source: Source,
         environment: Environment,
         host: Host,
+        codes: ExitCodes,
         interval: Option<Timetable>,
         shard: Option<Shard>,
     ) -> Self {
@@ -72,6 +75,7 @@ impl Tenants {
             source,
             environment,
             host,
+            codes,
             interval,
             shard,
             is_fleet,
@@ -145,7 +149,9 @@ impl Tenants {
     }
 
     fn last_run(&self, config: &Config) -> Result<Option<LastRun>, Failure> {
-        health::last_run(&Engine { settings: config, host: &self.host }.tenant()?)
+        let tenant = Engine { settings: config, host: &self.host }.tenant()?;
+        let last = Succeeded::read(config, &self.host, &tenant, self.codes)?;
+        Ok(last.and_then(|last| last.last_run()))
     }
 
     fn with_interval(&self, mut config: Config) -> Config {
@@ -190,10 +196,10 @@ impl Tenants {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{ENVIRONMENT, World};
+    use crate::testing::{CODES, ENVIRONMENT, World};
 
     fn tenants(world: &World, interval: Option<Timetable>, shard: Option<Shard>) -> Tenants {
-        Tenants::new(world.source(), ENVIRONMENT, world.host.clone(), interval, shard)
+        Tenants::new(world.source(), ENVIRONMENT, world.host.clone(), CODES, interval, shard)
     }
 
     fn read(tenants: &mut Tenants) -> Read {
@@ -214,7 +220,7 @@ mod tests {
         );
         world.write("alone.toml", &text);
         let source = Source::File(world.path("alone.toml"));
-        Tenants::new(source, ENVIRONMENT, world.host.clone(), None, None)
+        Tenants::new(source, ENVIRONMENT, world.host.clone(), CODES, None, None)
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use core_config::{Config, Environment, Source};
 use core_engine::{Cancellation, Ending, FailureKind, Host, Moment, StopReason};
@@ -198,6 +199,8 @@ pub(crate) struct Launcher {
 pub(crate) enum Planned {
     Code(u8),
     Crash,
+    /// A success after a time.
+    After(Duration),
     UntilStopped,
     NoProcess,
 }
@@ -228,6 +231,10 @@ impl RunLauncher for Launcher {
             let (exit_code, has_crashed) = match planned {
                 Planned::Code(code) => (code, false),
                 Planned::Crash | Planned::NoProcess => (1, true),
+                Planned::After(time) => {
+                    tokio::time::sleep(time).await;
+                    (0, false)
+                }
                 Planned::UntilStopped => {
                     stop.requested().await;
                     (if stop.reason() == Some(StopReason::Interrupted) { 130 } else { 143 }, false)

@@ -77,7 +77,8 @@ mod tests {
     use crate::testing::{CODES, ENVIRONMENT, World};
 
     fn tenants(world: &World) -> Tenants {
-        let mut tenants = Tenants::new(world.source(), ENVIRONMENT, world.host.clone(), None, None);
+        let mut tenants =
+            Tenants::new(world.source(), ENVIRONMENT, world.host.clone(), CODES, None, None);
         assert!(tenants.read().is_ok());
         tenants
     }

@@ -48,7 +48,6 @@ pub(super) async fn schedule(
         scheduler.tell_states();
         scheduler.publish();
         manager.alive(&scheduler.summary());
-        let sleep = tokio::time::sleep(scheduler.sleep(manager.sign_of_life_interval()));
         tokio::select! {
             biased;
             reason = &mut stopped => {
@@ -58,13 +57,12 @@ pub(super) async fn schedule(
                 scheduler.finish().await;
                 return Ok(reason.into());
             }
-            true = scheduler.wait_for_end() => {}
             () = hangups.next() => {
                 ServiceManager::reloading();
                 scheduler.read_again(true);
                 ServiceManager::ready();
             }
-            () = sleep => scheduler.read_again(false),
+            () = scheduler.wait(manager.sign_of_life_interval()) => {}
         }
     }
 }

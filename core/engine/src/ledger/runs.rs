@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// The event of the start of a run: [`Event::RunStarted`](super::Event::RunStarted). Its end is
 /// [`Event::RunEnded`](super::Event::RunEnded).
-const RUN_STARTED: &str = "run_started";
+pub const RUN_STARTED: &str = "run_started";
 
 /// A run in the ledger.
 #[derive(Debug, Clone, Serialize)]

@@ -3,11 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use core_engine::Moment;
+use core_engine::ledger::{self, Event};
 use core_fleet::{Ended, Fleet, LastRun};
 use core_store::{Draft, Outcome};
 
 use super::*;
-use crate::testing::World;
+use crate::testing::{CODES, World};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -15,8 +16,8 @@ fn at(text: &str) -> Timestamp {
     format!("2026-03-{text}:00Z").parse().expect("the test writes a time")
 }
 
-fn known(generation: &str, text: &str) -> Known {
-    Known { generation: generation.to_owned(), at_ms: at(text).as_millisecond() }
+fn known(run: &str, text: &str) -> Known {
+    Known { run: run.to_owned(), at_ms: at(text).as_millisecond() }
 }
 
 /// A machine with a working copy, and a tenant whose name in the fleet is not that of Nexthink's.
@@ -27,10 +28,14 @@ struct Machine {
 
 impl Machine {
     fn with(schedule: &str) -> Self {
+        Self::that_reads("[queries]\ndevices = \"#devices\"\n", schedule)
+    }
+
+    fn that_reads(source: &str, schedule: &str) -> Self {
         let world = World::fleet(&[]);
         let text = format!(
             "[nexthink]\ntenant = \"acme\"\nregion = \"eu\"\nclient_id = \"0a1b\"\n\
-             client_secret = {{ env = \"SECRET\" }}\n[queries]\ndevices = \"#devices\"\n\
+             client_secret = {{ env = \"SECRET\" }}\n{source}\
              [store]\nlocation = \"s3://acme/graph\"\n[schedule]\ninterval = \"12 hours\"\n{schedule}"
         );
         world.write("tenants.d/europe.toml", &text);
@@ -49,7 +54,7 @@ impl Machine {
     }
 
     fn check(&self) -> DueCheck {
-        let check = DueCheck::begin(&self.config, &self.world.host);
+        let check = DueCheck::begin(&self.config, &self.world.host, CODES);
         check.unwrap_or_else(|failure| panic!("{:#}", failure.error)).expect("a bucket")
     }
 
@@ -133,6 +138,27 @@ fn a_run_is_due_at_the_time_of_the_scheduler_whatever_is_done_about_missed_ones(
 }
 
 #[test]
+fn a_tenant_with_an_audit_trail_alone_is_not_due_again_until_its_timetable_says_so() {
+    let source = "[audit]\naccount = \"reader\"\npassword = { env = \"PASSWORD\" }\n";
+    let machine = Machine::that_reads(source, "");
+    assert!(machine.is_due(), "it never ran");
+    for _ in 0..2 {
+        let (started, check) = (machine.now(), machine.check());
+        let record = |event: Event<'_>| {
+            ledger::record(&machine.world.host, &check.tenant, &event).expect("there is room");
+        };
+        record(Event::RunStarted { steps: &[] });
+        record(Event::RunEnded { run: None, generation: None, exports: 0, exit_code: 0 });
+        assert!(!machine.is_due(), "another machine has run it");
+        let due = machine.next_after(started);
+        machine.set_clock(due - SignedDuration::from_millis(1));
+        assert!(!machine.is_due(), "before {due}");
+        machine.set_clock(due);
+        assert!(machine.is_due(), "at {due}");
+    }
+}
+
+#[test]
 fn a_machine_runs_a_tenant_after_another_one_whose_clock_was_days_ahead_is_lost() {
     let machine = Machine::with("");
     machine.publish(machine.now() + DAY * 3);
@@ -160,7 +186,7 @@ fn two_machines_whose_clocks_differ_by_days_do_not_both_run_a_tenant() {
         assert!(machine.is_due(), "the other one is gone: {days}");
         // A run whose own generation is dated by Nexthink's clock, which this machine's is not.
         machine.publish(machine.now() + DAY * days);
-        check.ran();
+        check.ran(&machine.config);
         assert!(!machine.is_due());
         machine.set_clock(machine.next_after(machine.now()));
         assert!(machine.is_due(), "its own run was one due time ago: {days}");

@@ -53,7 +53,7 @@ async fn without_a_timetable_nothing_is_scheduled_and_the_setting_is_named() {
     assert!(text.starts_with("nothing is scheduled: set `schedule.interval` in "), "{text}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_new_tenant_runs_at_once_and_then_by_its_timetable() {
     let scene = Scene::new(&["acme"]);
     let mut scheduler = scene.scheduler();
@@ -132,6 +132,42 @@ async fn a_process_that_cannot_be_started_counts_as_a_failed_run() {
 }
 
 #[tokio::test]
+async fn a_pause_ends_when_someone_acts_or_the_fleets_own_file_is_mended() {
+    let scene = Scene::new(&["acme", "zeta"]);
+    let mut scheduler = scene.scheduler();
+    let is_paused = |scheduler: &Scheduler<'_>| scheduler.summary().contains("1 paused");
+    let fail = async |scheduler: &mut Scheduler<'_>| {
+        // As each run does that cannot read its configuration.
+        scene.launcher.plan("acme", Planned::Code(2));
+        for _ in 0..5 {
+            play(scheduler).await;
+            scene.world.pass_hours(13);
+        }
+        scene.launcher.plan("acme", Planned::Code(0));
+        scene.launcher.take_started();
+        assert!(is_paused(scheduler), "{}", scheduler.summary());
+    };
+    fail(&mut scheduler).await;
+    scheduler.read_again(false);
+    assert!(is_paused(&scheduler), "nothing has changed");
+    scheduler.read_again(true);
+    play(&mut scheduler).await;
+    assert!(scene.launcher.take_started().contains(&"acme".to_owned()));
+
+    let fleet = std::fs::read_to_string(scene.world.path("fleet.toml")).expect("it is ours");
+    scene.world.write("fleet.toml", "[fleet]\n");
+    scheduler.read_again(false);
+    scene.world.pass_hours(13);
+    fail(&mut scheduler).await;
+    scheduler.read_again(true);
+    assert!(is_paused(&scheduler), "the mistake is there still");
+    scene.world.write("fleet.toml", &fleet);
+    scheduler.read_again(false);
+    play(&mut scheduler).await;
+    assert!(scene.launcher.take_started().contains(&"acme".to_owned()));
+}
+
+#[tokio::test]
 async fn a_mistake_in_a_file_is_told_once_and_again_when_someone_asks() {
     let scene = Scene::new(&["acme", "zeta"]);
     scene.world.write("tenants.d/zeta.toml", "[nexthink]\nregoin = \"eu\"\n");
@@ -183,7 +219,7 @@ async fn a_tenant_whose_file_is_gone_is_not_started_again() {
     assert_eq!(scene.launcher.take_started(), ["acme"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_more_runs_go_on_at_once_than_the_fleet_may_and_all_end_with_the_scheduler() {
     let names = ["acme", "beta", "gamma"];
     let scene = Scene::new(&names);
@@ -197,6 +233,46 @@ async fn no_more_runs_go_on_at_once_than_the_fleet_may_and_all_end_with_the_sche
     scheduler.stop(StopReason::Terminated);
     scheduler.finish().await;
     assert!(!scheduler.wait_for_end().await, "no run goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_files_are_read_each_minute_while_runs_end_all_the_time_and_all_places_are_taken() {
+    let names: Vec<String> = (0..40).map(|number| format!("tenant-{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let scene = Scene::new(&names);
+    for name in &names {
+        scene.launcher.plan(name, Planned::After(Duration::from_secs(25)));
+    }
+    let mut scheduler = scene.scheduler();
+    let started = Instant::now();
+    scene.world.remove_tenant(names[0]);
+    let mut gone_after = None;
+    while gone_after.is_none() && started.elapsed() < Duration::from_mins(10) {
+        scheduler.start_due();
+        scheduler.wait(None).await;
+        let is_told = |line: &String| line.contains("its configuration is gone");
+        gone_after = scene.told.take().iter().any(is_told).then(|| started.elapsed().as_secs());
+    }
+    assert_eq!(gone_after, Some(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_removed_while_all_places_are_taken_starts_no_run() {
+    let names = ["acme", "beta", "gamma"];
+    let scene = Scene::new(&names);
+    for name in names {
+        scene.launcher.plan(name, Planned::After(Duration::from_secs(90)));
+    }
+    let mut scheduler = scene.scheduler();
+    scheduler.start_due();
+    let started = scene.launcher.take_started();
+    let waiting = names.iter().find(|name| !started.iter().any(|started| started == *name));
+    scene.world.remove_tenant(waiting.expect("two run at once"));
+    for _ in 0..4 {
+        scheduler.wait(None).await;
+        scheduler.start_due();
+    }
+    assert_eq!(scene.launcher.take_started(), [] as [&str; 0]);
 }
 
 #[tokio::test]

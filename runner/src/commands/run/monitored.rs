@@ -23,13 +23,15 @@ pub(in crate::commands) async fn run_monitored(
     if let Some(path) = &arguments.metrics_file {
         figures::check_file(path)?;
     }
-    let due = DueCheck::begin(&config, host())?;
+    let due = DueCheck::begin(&config, host(), EXIT_CODE_TABLE)?;
     if arguments.if_due && !due.as_ref().map_or(Ok(true), |due| due.is_due(&config))? {
         output::note("another process has run this tenant, so it is not due any more");
         return Ok(Exit::Complete);
     }
     let ended = run(global, &config, arguments).await;
-    due.iter().for_each(DueCheck::ran);
+    if let Some(due) = &due {
+        due.ran(&config);
+    }
     let health = || Health::read(&config, host(), EXIT_CODE_TABLE).ok();
     if let Some(path) = &arguments.metrics_file {
         write_figures(path, &[(config.name.clone(), health())]);
