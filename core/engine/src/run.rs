@@ -17,6 +17,7 @@ pub mod narrowing;
 mod parts;
 mod planning;
 mod publish;
+mod query_text;
 pub mod quota;
 mod read;
 mod remarks;
@@ -53,7 +54,7 @@ pub use self::finished::Finished;
 pub use self::planning::plan;
 use self::publish::PublishContext;
 pub use self::publish::{personal_columns, personal_ends};
-use self::quota::{Quota, QuotaClock};
+use self::quota::{Quota, QuotaClock, StartedExports};
 use self::read::Reading;
 use self::report::{RunReport, StepReport};
 use self::resumable_exports::ResumableExports;
@@ -115,16 +116,15 @@ pub async fn run(
     let tenant = before.lock.tenant().clone();
     ledger::record(engine.host, &tenant, &Event::RunStarted { steps: &options.steps })?;
     let unfinished = before.unfinished_erasures.clone();
-    let opened = Opened { plan, client, before, started };
+    let exports = StartedExports::default();
+    let opened = Opened { plan, client, before, started, exports: exports.clone() };
     let span = tracing::info_span!("run", tenant = engine.settings.tenant.as_str());
     let running = run_steps(engine, opened, options, progress, cancellation).instrument(span);
     let mut ended = Box::pin(running).await;
     if let Ok(finished) = &mut ended {
         finished.note_unfinished(unfinished, engine.host);
     }
-    let exports = |finished: &Finished| finished.report.steps.iter().map(|step| step.exports).sum();
-    let exports = ended.as_ref().map_or(0, exports);
-    record_end(engine.host, &tenant, &mut ended, exports, cancellation);
+    record_end(engine.host, &tenant, &mut ended, &exports, cancellation);
     ended
 }
 
@@ -133,9 +133,10 @@ fn record_end(
     host: &Host,
     tenant: &TenantStore,
     ended: &mut Result<Finished, Failure>,
-    exports: u32,
+    exports: &StartedExports,
     cancellation: &Cancellation,
 ) {
+    let exports = exports.count();
     let event = match &*ended {
         Ok(finished) => Event::RunEnded {
             run: Some(&finished.report.run_id),
@@ -146,7 +147,7 @@ fn record_end(
         Err(failure) => Event::RunEnded {
             run: None,
             generation: None,
-            exports: 0,
+            exports,
             exit_code: (host.exit_code)(cancellation.ending_after(failure)),
         },
     };
@@ -164,6 +165,7 @@ struct Opened {
     client: Option<Arc<Client>>,
     before: Before,
     started: Moment,
+    exports: StartedExports,
 }
 
 /// Returns the plan of a run, if it fetches anything and all named types exist.
@@ -185,9 +187,9 @@ async fn run_steps(
     progress: &Progress,
     cancellation: &Cancellation,
 ) -> Result<Finished, Failure> {
-    let Opened { plan, client, before, started } = opened;
+    let Opened { plan, client, before, started, exports } = opened;
     let Before { lock, previous, protection, mark, replaces_all, .. } = before;
-    let quota = Quota::open(&lock, engine.settings.daily_exports, engine.host)?;
+    let quota = Quota::open(&lock, engine.settings.daily_exports, engine.host)?.counting(&exports);
     if client.is_some() && lock.tenant().download_notes()?.is_empty() {
         // Otherwise the run may need no export at all.
         quota.check_deferral()?;
@@ -207,7 +209,7 @@ async fn run_steps(
 
     let fetcher =
         Fetcher::new(engine, client, files.clone(), resumable, quota.clone(), progress.clone());
-    let fetcher = fetcher.with_usual_times(&state);
+    let fetcher = fetcher.after(&state);
     let applier = Applier::new(
         Base { previous, replaces_all, state },
         Reading { zone: engine.settings.time_zone.clone(), files: files.clone(), protection },

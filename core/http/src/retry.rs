@@ -65,6 +65,8 @@ pub struct Retry<'a> {
     jitter: &'a Jitter,
     max_attempts: u32,
     started: Instant,
+    /// The total time for all attempts and waits.
+    budget: Duration,
     /// The time for which a host may be out of reach.
     out_of_reach: Duration,
     attempts: u32,
@@ -80,6 +82,7 @@ impl<'a> Retry<'a> {
             jitter,
             max_attempts,
             started: Instant::now(),
+            budget: policy.budget,
             out_of_reach: policy.budget,
             attempts: 0,
             throttled: 0,
@@ -91,6 +94,13 @@ impl<'a> Retry<'a> {
     #[must_use]
     pub fn at_first_contact(self) -> Self {
         Self { out_of_reach: self.policy.first_contact, ..self }
+    }
+
+    /// The same for a call that must not take long: it is given up after `budget` at the latest.
+    #[must_use]
+    pub fn within(self, budget: Duration) -> Self {
+        let out_of_reach = self.out_of_reach.min(budget);
+        Self { budget: self.budget.min(budget), out_of_reach, ..self }
     }
 
     /// Waits until the call may be repeated.
@@ -106,7 +116,7 @@ impl<'a> Retry<'a> {
         let wait = self.wait_after(transience);
         let budget = match transience {
             Transience::OutOfReach => self.out_of_reach,
-            _ => self.policy.budget,
+            _ => self.budget,
         };
         let is_over = transience == Transience::Permanent
             || self.attempts >= self.max_attempts
@@ -262,6 +272,27 @@ mod tests {
         let given_up = retry.pause(throttled(Some(14 * 3600))).await.expect_err("fourteen hours");
         assert_eq!(given_up.wait.as_secs() / 3600, 14);
         assert_eq!(before.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_must_not_take_long_is_given_up_within_its_own_budget() {
+        let policy = RetryPolicy::default();
+        let jitter = Jitter::new(1);
+        let within =
+            |seconds| Retry::new(&policy, &jitter, 99).within(Duration::from_secs(seconds));
+        let mut retry = within(45);
+        retry.pause(throttled(None)).await.expect("half a minute is within the budget");
+        assert!(retry.pause(throttled(None)).await.is_err(), "a minute more is not");
+        for failure in [failing(), Failure(Transience::OutOfReach)] {
+            let (mut retry, before) = (within(45), Instant::now());
+            while retry.pause(Failure(failure.0)).await.is_ok() {}
+            assert!(before.elapsed().as_secs() <= 45, "{:?}", failure.0);
+        }
+        let mut retry = within(100_000);
+        assert!(
+            retry.pause(throttled(Some(14 * 3600))).await.is_err(),
+            "that of the policy is shorter"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -28,6 +28,8 @@ pub enum PartialReason {
     Truncated,
     /// The saved query has its own limit.
     Limited,
+    /// It is not known if the saved query has a limit, and the next run may well find out.
+    LimitUnchecked,
     /// Rows were quarantined.
     Quarantined,
     /// A column that names an end of relationships is missing.
@@ -102,6 +104,10 @@ impl fmt::Display for PartialReason {
             }
             Self::Limited => {
                 "the saved query has a limit, so rows may be missing; take the limit out in Nexthink"
+            }
+            Self::LimitUnchecked => {
+                "Nexthink did not show the text of the saved query in time, so rows may be missing by a limit \
+                 in it; the next run checks it again"
             }
             Self::Quarantined => "rows were quarantined",
             Self::MissingEnd => {

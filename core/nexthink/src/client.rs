@@ -1,6 +1,7 @@
 //! The calls to the NQL API: start an export, ask for its status.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use core_http::{Jitter, Retry};
 use reqwest::StatusCode;
@@ -27,6 +28,9 @@ const STATUS_CAP: usize = 64;
 
 /// The longest description of a failed export that is kept, in characters.
 const DESCRIPTION_CAP: usize = 300;
+
+/// The time for all attempts to run a query at once. It covers the wait after one answer with HTTP 429.
+const EXECUTE_BUDGET: Duration = Duration::from_secs(45);
 
 /// A client of one tenant. All calls may run at the same time; they share one token.
 pub struct Client {
@@ -184,11 +188,14 @@ impl Client {
         mut journal: Option<&mut dyn ExportJournal>,
     ) -> Result<Answer, NexthinkError> {
         let policy = &self.settings.retry;
-        let max_attempts = match call {
-            ApiCall::StartExport(_) => self.settings.max_start_attempts.min(policy.max_attempts),
-            ApiCall::ExportStatus(_) | ApiCall::Execute(_) => policy.max_attempts,
+        let retry = |max_attempts| Retry::new(policy, &self.jitter, max_attempts);
+        let mut retry = match call {
+            ApiCall::StartExport(_) => {
+                retry(self.settings.max_start_attempts.min(policy.max_attempts))
+            }
+            ApiCall::ExportStatus(_) => retry(policy.max_attempts),
+            ApiCall::Execute(_) => retry(policy.max_attempts).within(EXECUTE_BUDGET),
         };
-        let mut retry = Retry::new(policy, &self.jitter, max_attempts);
         let mut token_renewed = false;
         loop {
             let token = self.tokens.get().await?.token;

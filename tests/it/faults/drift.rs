@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use core_simulator::SavedQuery;
+use core_simulator::{Answer, Fault, FaultAction, FaultPoint, SavedQuery};
 use serde_json::json;
 
 use super::case::Case;
@@ -98,6 +98,42 @@ fn h10_a_query_with_a_limit_is_partial_and_a_filter_is_named() {
     assert_eq!(check.exit, Some(0), "{}", check.stdout);
     let named = "leaves rows out by `where user.name != \"…\"`";
     assert!(check.stdout.contains(named), "{}", check.stdout);
+}
+
+#[test]
+fn h10_a_query_whose_text_is_not_shown_in_time_deletes_nothing_and_says_so() {
+    let all = Export::of(SavedQuery::Alerts);
+    let fewer = Export { rows: all.rows[1..].to_vec(), ..all };
+    let serving = |answer: Answer| {
+        let executing = Fault::new(FaultPoint::Execute, FaultAction::Answer(answer));
+        let fault = Fault { query: Some("#j1_alerts".to_owned()), ..executing };
+        let case = Case::new().fault(|behaviour| behaviour.faults = vec![fault]);
+        case.serving(SavedQuery::Alerts, fewer.csv())
+    };
+    let assert_partial = |case: &Case| {
+        let run = case.run(7);
+        let step = run.step("fetch-alerts");
+        assert_eq!(step["outcome"], "partial", "{step}");
+        assert!(text(&step["reason"]).contains("did not show the text"), "{step}");
+    };
+    let assert_told = |case: &Case, why: &str| {
+        let run = case.run(0);
+        assert_eq!(run.step("fetch-alerts")["narrowing"]["unchecked"], why);
+    };
+    let throttled = serving(Answer::from_status(429).with_header("Retry-After", "7200"));
+    assert_partial(&throttled);
+    assert_partial(&throttled);
+    throttled.recovers();
+
+    // A query with too many rows can never be run at once, so it is no reason to keep objects for ever.
+    let failing = serving(Answer::from_status(503));
+    assert_partial(&failing);
+    assert_told(&failing, "failedAgain");
+    failing.recovers();
+
+    let refused = serving(Answer::from_status(403));
+    assert_told(&refused, "hidden");
+    refused.recovers();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::failure::{Ending, Failure};
 use crate::interruption::{Signals, interruptible};
 use crate::ledger::{self, Event};
+use crate::run::quota::StartedExports;
 use crate::run::{FetchedTable, fetch_table};
 use crate::settings::Audit;
 use crate::whole_run::Part;
@@ -121,7 +122,8 @@ impl Backfill<'_> {
         let fetched = match audit.table() {
             None => None,
             Some(table) => {
-                let fetched = fetch_table(engine, table, lock).await?;
+                let started = StartedExports::default();
+                let fetched = fetch_table(engine, table, lock, &started).await?;
                 match fetched.result {
                     Err(error) if starts_over => return Err(error.into()),
                     result => Some(FetchedTable { result, ..fetched }),

@@ -17,7 +17,7 @@ use super::connect::clock_offset;
 use super::encrypted_downloads::Files;
 use super::events::reads_events;
 use super::exports::Fetcher;
-use super::quota::{ExportEstimate, Quota, QuotaReservation};
+use super::quota::{ExportEstimate, Quota, QuotaReservation, StartedExports};
 use super::resumable_exports::ResumableExports;
 use crate::cancellation::Cancellation;
 use crate::engine::Engine;
@@ -114,14 +114,15 @@ impl Fetching {
     }
 }
 
-/// Fetches the table outside a run.
+/// Fetches the table without the exports of steps. Counts the export in `started`, if it starts one.
 pub async fn fetch_table(
     engine: Engine<'_>,
     table: &AuditTable,
     lock: &RunLock,
+    started: &StartedExports,
 ) -> Result<FetchedTable, Failure> {
     let client: Arc<Client> = client(engine, engine.settings.read_client_secret()?, |_| {})?;
-    let quota = Quota::open(lock, engine.settings.daily_exports, engine.host)?;
+    let quota = Quota::open(lock, engine.settings.daily_exports, engine.host)?.counting(started);
     let clock_offset = clock_offset(Some(&client), engine.host).await?;
     let clock = quota.set_clock(clock_offset)?;
     let is_encrypted = privacy::encrypts_downloads(engine, lock.tenant())?;

@@ -4,6 +4,7 @@ use core_model::plan::Plan;
 use core_nexthink::ClockOffset;
 use core_store::RunLock;
 
+use super::quota::StartedExports;
 use super::report::RunReport;
 use super::{
     FetchedTable, Finished, OpenedStore, RunOptions, fetch_table, open_store, record_end, retain,
@@ -51,19 +52,18 @@ pub(super) async fn run_alone(
     let OpenedStore { lock, unfinished_erasures, .. } = open_store(engine, cancellation)?;
     let tenant = lock.tenant().clone();
     ledger::record(engine.host, &tenant, &Event::RunStarted { steps: &options.steps })?;
+    let exports = StartedExports::default();
     let reading = async {
         let audit = engine.settings.audit.as_ref();
         let audit = audit.ok_or_else(|| Failure::configuration("`[audit]` is not configured"))?;
         let fetched = match audit.table() {
             Some(table) => {
-                Some(cancellation.or_stop(Box::pin(fetch_table(engine, table, &lock))).await?)
+                let fetching = Box::pin(fetch_table(engine, table, &lock, &exports));
+                Some(cancellation.or_stop(fetching).await?)
             }
             None => None,
         };
-        let (login_ahead_ms, exports) = match &fetched {
-            Some(fetched) => (fetched.login_ahead_ms(), u32::from(fetched.result.is_ok())),
-            None => (None, 0),
-        };
+        let login_ahead_ms = fetched.as_ref().and_then(FetchedTable::login_ahead_ms);
         let reading =
             Collection { engine, audit, lock: &lock, again: None, login_ahead_ms, cancellation };
         let read = reading.read(fetched).await;
@@ -73,14 +73,12 @@ pub(super) async fn run_alone(
         let ending = read.ending();
         report.audit = Some(read);
         report.finish(Vec::new(), ending, engine.host);
-        Ok::<_, Failure>((Finished { generation: None, report, ending }, exports))
+        Ok(Finished { generation: None, report, ending })
     };
-    let ended = Box::pin(reading).await;
-    let exports = ended.as_ref().map_or(0, |(_, exports)| *exports);
-    let mut ended = ended.map(|(finished, _)| finished);
+    let mut ended = Box::pin(reading).await;
     if let Ok(finished) = &mut ended {
         finished.note_unfinished(unfinished_erasures, engine.host);
     }
-    record_end(engine.host, &tenant, &mut ended, exports, cancellation);
+    record_end(engine.host, &tenant, &mut ended, &exports, cancellation);
     ended
 }

@@ -1,6 +1,6 @@
 //! Fetches the exports of a plan in parallel, within the limit, each into a file that the next run can resume.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 use super::encrypted_downloads::Files;
 use super::fetch_files::{self, FetchFileError};
 use super::narrowing::Narrowing;
+use super::query_text::QueryTexts;
 use super::quota::{ExportEstimate, Quota, QuotaReservation};
 use super::resumable_exports::ResumableExports;
 use super::state::RunState;
@@ -29,9 +30,6 @@ use crate::export_files::FilePattern;
 use crate::host::Host;
 use crate::progress::Progress;
 use crate::settings::SavedQuery;
-
-/// The time limit for executing a query only to get its text.
-const EXECUTE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Fetches exports for the steps of one run.
 #[derive(Clone)]
@@ -43,8 +41,8 @@ pub(super) struct Fetcher {
     pub(super) quota: Quota,
     /// A permit for each parallel export.
     slots: Arc<Semaphore>,
-    /// The permit to execute a query: Nexthink accepts one a second.
-    executing: Arc<Semaphore>,
+    /// The checks of the texts of queries.
+    texts: QueryTexts,
     pub(super) progress: Progress,
     /// The time that Nexthink took last to prepare the export of each query, by its ID.
     usual_times: Arc<BTreeMap<String, Duration>>,
@@ -166,13 +164,13 @@ impl Fetcher {
         progress: Progress,
     ) -> Fetcher {
         let slots = Arc::new(Semaphore::new(engine.settings.parallel_exports));
-        let executing = Arc::new(Semaphore::new(1));
-        let usual_times = Arc::default();
-        Fetcher { client, files, resumable, quota, slots, executing, progress, usual_times }
+        let (texts, usual_times) = (QueryTexts::new(BTreeSet::new()), Arc::default());
+        Fetcher { client, files, resumable, quota, slots, texts, progress, usual_times }
     }
 
-    /// Uses the times of the previous run to schedule the first poll of each query.
-    pub(super) fn with_usual_times(mut self, before: &RunState) -> Self {
+    /// Uses what the previous run has learned: the times of the exports schedule the first poll of each query.
+    pub(super) fn after(mut self, before: &RunState) -> Self {
+        self.texts = QueryTexts::new(before.failed_checks.clone());
         let times = before.prepared_ms.iter();
         let times = times.map(|(id, ms)| (id.clone(), Duration::from_millis(*ms)));
         self.usual_times = Arc::new(times.collect());
@@ -272,10 +270,8 @@ impl Fetcher {
         let order = ExportOrder { usual_time, ..whole_order(query) };
         let own = reservation.take(u32::from(!self.is_paid(step_id, &order)));
         let exporting = self.export(step_id, &order, own, observer);
-        // In parallel with the export, so that this takes no extra time.
-        let (export, mut narrowing) =
-            tokio::join!(exporting, self.narrowing(step, &query.id, &order.parameters));
-        let export = export?;
+        let checking = self.texts.check(self.client(), step, &query.id, &order.parameters);
+        let (export, mut narrowing) = QueryTexts::check_during(exporting, checking).await?;
         let (is_truncated, prepared) = (export.truncated, export.prepared);
         let whole = FetchedFile::exported(step_id.to_owned(), None, export);
         let mut delivery = match query.partition.as_ref().filter(|_| is_truncated) {
@@ -284,40 +280,16 @@ impl Fetcher {
                 let part = part
                     .map(|pattern| (partition.parameter.clone(), pattern.to_string()))
                     .collect();
-                narrowing.add(self.narrowing(step, &partition.query, &part).await);
-                parts::fetch(self, step, whole, partition, reservation, exports).await?
+                let exporting = parts::fetch(self, step, whole, partition, reservation, exports);
+                let checking = self.texts.check(self.client(), step, &partition.query, &part);
+                let (parts, of_parts) = QueryTexts::check_during(exporting, checking).await?;
+                narrowing.add(of_parts);
+                parts
             }
             None => FetchedFiles::whole(whole),
         };
         (delivery.narrowing, delivery.prepared) = (narrowing, prepared);
         Ok(delivery)
-    }
-
-    /// Returns the clauses by which a saved query leaves out rows, from the text that Nexthink runs. A failure is no
-    /// reason to reject the export: a query over much data takes longer than Nexthink allows here.
-    async fn narrowing(
-        &self,
-        step: &'static Step,
-        query: &QueryId,
-        parameters: &BTreeMap<String, String>,
-    ) -> Narrowing {
-        let executing = async {
-            let _permit = self.executing.acquire().await.expect("the semaphore is never closed");
-            self.client().execute(query, parameters).await
-        };
-        match tokio::time::timeout(EXECUTE_PATIENCE, executing).await {
-            Ok(Ok(answer)) => {
-                answer.limits.map(|limits| Narrowing::new(step, limits)).unwrap_or_default()
-            }
-            Ok(Err(error)) => {
-                tracing::info!(%query, %error, "the text of the query is not known");
-                Narrowing::default()
-            }
-            Err(_) => {
-                tracing::info!(%query, "the text of the query is not known in time");
-                Narrowing::default()
-            }
-        }
     }
 
     /// Runs one export into its download, once a slot is free.

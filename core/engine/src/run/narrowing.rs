@@ -12,6 +12,30 @@ pub struct Narrowing {
     pub limit: Option<String>,
     /// The clauses that select rows. Rows that they leave out are not part of the wanted estate.
     pub filters: Vec<String>,
+    /// The reason why the text of the query is not known, so that it may have more clauses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<Unchecked>,
+}
+
+/// The reason why a run does not know the text of a saved query, the weightiest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Unchecked {
+    /// Nexthink does not show it.
+    Hidden,
+    /// Nexthink could not run the query at once, as in the run before: it may have too many rows for that.
+    FailedAgain,
+    /// Nexthink could not run the query at once.
+    Failed,
+    /// Nexthink throttled the calls until long after the end of the export.
+    Late,
+}
+
+impl Unchecked {
+    /// Returns true if the next run may well know the text. Until then, no row counts as gone.
+    pub fn is_temporary(self) -> bool {
+        matches!(self, Self::Failed | Self::Late)
+    }
 }
 
 impl Narrowing {
@@ -23,12 +47,14 @@ impl Narrowing {
             limits.without_parameter(query.partition_column);
         let is_of_events = query.table.contains(' ') || query.table == "alerts";
         let time_frame = time_frame.filter(|_| !is_of_events);
-        Narrowing { limit, filters: time_frame.into_iter().chain(filters).collect() }
+        let filters = time_frame.into_iter().chain(filters).collect();
+        Narrowing { limit, filters, unchecked: None }
     }
 
     /// Adds the clauses of another query of the same step.
     pub fn add(&mut self, other: Narrowing) {
         self.limit = self.limit.take().or(other.limit);
+        self.unchecked = self.unchecked.max(other.unchecked);
         let new = other.filters.into_iter().filter(|filter| !self.filters.contains(filter));
         let new: Vec<String> = new.collect();
         self.filters.extend(new);
@@ -40,6 +66,24 @@ impl Narrowing {
             self.limit.iter().chain(&self.filters).map(|clause| format!("`{clause}`")).collect();
         (!all.is_empty()).then(|| all.join(", "))
     }
+
+    /// Returns true if the query may have a limit that the next run will see.
+    pub fn may_have_limit(&self) -> bool {
+        self.unchecked.is_some_and(Unchecked::is_temporary)
+    }
+
+    /// Returns the remark that a limit would not be noticed; none if the text is known or the step is partial for that.
+    pub fn unnoticed_limit(&self) -> Option<&'static str> {
+        match self.unchecked? {
+            Unchecked::Hidden => Some(
+                "Nexthink does not show the text of the saved query, so a limit in it would not be noticed",
+            ),
+            Unchecked::FailedAgain => Some(
+                "Nexthink cannot run the saved query at once to show its text, so a limit in it would not be noticed",
+            ),
+            Unchecked::Failed | Unchecked::Late => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -48,7 +92,23 @@ mod tests {
 
     fn narrowing(limit: Option<&str>, filters: &[&str]) -> Narrowing {
         let filters = filters.iter().map(|&filter| filter.to_owned()).collect();
-        Narrowing { limit: limit.map(str::to_owned), filters }
+        Narrowing { limit: limit.map(str::to_owned), filters, unchecked: None }
+    }
+
+    #[test]
+    fn of_several_queries_that_were_not_checked_the_weightiest_reason_counts() {
+        let not_checked = |unchecked| Narrowing { unchecked, ..Narrowing::default() };
+        let mut both = not_checked(None);
+        for (other, expected, is_temporary) in [
+            (Unchecked::Hidden, Unchecked::Hidden, false),
+            (Unchecked::FailedAgain, Unchecked::FailedAgain, false),
+            (Unchecked::Late, Unchecked::Late, true),
+            (Unchecked::Failed, Unchecked::Late, true),
+        ] {
+            both.add(not_checked(Some(other)));
+            assert_eq!((both.unchecked, both.may_have_limit()), (Some(expected), is_temporary));
+            assert_eq!(both.unnoticed_limit().is_none(), is_temporary, "{other:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The daily quota of exports. Each start is counted in a file before it is requested, so that no crash forgets one.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,19 @@ struct Counted {
     limit: u32,
     /// The number of reserved exports that have not started.
     reserved: u32,
+    started: StartedExports,
     host: Host,
+}
+
+/// The number of exports that a run has started. It outlives a run that fails.
+#[derive(Debug, Clone, Default)]
+pub struct StartedExports(Arc<AtomicU32>);
+
+impl StartedExports {
+    /// Returns the number so far.
+    pub fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// The clock by which a run counts its exports: Nexthink's, if this machine's disagrees with it.
@@ -126,8 +139,15 @@ impl Quota {
     pub(super) fn open(lock: &RunLock, limit: u32, host: &Host) -> Result<Quota, Failure> {
         let ledger = read(lock.tenant())?;
         let (clock, host) = (QuotaClock::read(host, None), host.clone());
-        let counted = Counted { lock: lock.clone(), ledger, clock, limit, reserved: 0, host };
+        let (lock, started) = (lock.clone(), StartedExports::default());
+        let counted = Counted { lock, ledger, clock, limit, reserved: 0, started, host };
         Ok(Quota(Arc::new(Mutex::new(counted))))
+    }
+
+    /// Counts the starts of exports in `started` too.
+    pub(super) fn counting(self, started: &StartedExports) -> Quota {
+        self.counted().started = started.clone();
+        self
     }
 
     /// Fails if Nexthink has asked to wait, by this machine's clock. It is checked before the first call, so that a
@@ -279,7 +299,9 @@ impl QuotaReservation {
             return Err(NexthinkError::QuotaExhausted { limit, not_before_ms });
         }
         counted.ledger.count(now.0);
-        counted.save().map(|()| now)
+        counted.save()?;
+        counted.started.0.fetch_add(1, Ordering::Relaxed);
+        Ok(now)
     }
 
     /// Reverts the last start, which was refused, and reserves the export again.
@@ -287,6 +309,7 @@ impl QuotaReservation {
         self.exports += 1;
         let mut counted = self.quota.counted();
         counted.ledger.take_back();
+        counted.started.0.fetch_sub(1, Ordering::Relaxed);
         counted.reserved += 1;
         if let Err(error) = counted.save() {
             tracing::warn!(%error, "an export that was refused stays counted");

@@ -168,6 +168,7 @@ fn outcome_of(delivery: &FetchedFiles, tables: &StepTables, uncovered: u64) -> O
         (account.quarantined() > 0, PartialReason::Quarantined),
         (!account.missing_ends.is_empty(), PartialReason::MissingEnd),
         (unproven, PartialReason::LengthUnproven),
+        (delivery.narrowing.may_have_limit(), PartialReason::LimitUnchecked),
     ];
     let first = reasons.into_iter().find(|(applies, _)| *applies);
     first.map_or(Outcome::Complete, |(_, reason)| Outcome::Partial(reason))
@@ -192,6 +193,7 @@ mod tests {
 
     use super::*;
     use crate::failure::StopReason;
+    use crate::run::narrowing::Unchecked;
     use crate::testing::{Place, host};
 
     const NAME: &str = "fetch-users";
@@ -224,7 +226,11 @@ mod tests {
 
     #[test]
     fn an_export_is_complete_only_if_nothing_speaks_against_it_and_the_gravest_reason_is_told() {
-        let spoil: [(Spoil, PartialReason); 9] = [
+        let spoil: [(Spoil, PartialReason); 10] = [
+            (
+                |case| case.0.narrowing.unchecked = Some(Unchecked::Late),
+                PartialReason::LimitUnchecked,
+            ),
             (|case| case.0.files[0].length_proven = false, PartialReason::LengthUnproven),
             (|case| case.1.missing_ends.push("a_has_b"), PartialReason::MissingEnd),
             (|case| case.1.decoder.quarantine.rows = 1, PartialReason::Quarantined),
@@ -236,6 +242,8 @@ mod tests {
             (|case| case.0.lacking = Some("a part".to_owned()), PartialReason::PartUnfinished),
         ];
         let mut all = (whole(), RowAccount::default(), 0);
+        assert_eq!(outcome_of_case(&all), Outcome::Complete);
+        all.0.narrowing.unchecked = Some(Unchecked::Hidden);
         assert_eq!(outcome_of_case(&all), Outcome::Complete);
         for (spoil, reason) in spoil {
             let mut alone = (whole(), RowAccount::default(), 0);

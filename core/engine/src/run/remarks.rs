@@ -75,6 +75,8 @@ impl StepReport {
         if let Some(clauses) = self.narrowing.as_ref().and_then(Narrowing::clauses) {
             remarks.push(format!("the saved query leaves rows out by {clauses}"));
         }
+        let unnoticed = self.narrowing.as_ref().and_then(Narrowing::unnoticed_limit);
+        remarks.extend(unnoticed.map(str::to_owned));
         self.remark_on_columns(has_previous, &mut remarks);
         self.remark_on_values(&mut remarks);
         self.remark_on_rows(&mut remarks);
@@ -161,6 +163,7 @@ impl StepReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::narrowing::Unchecked;
     use crate::run::report::StepOutcome;
 
     fn step(id: &'static str, outcome: StepOutcome) -> StepReport {
@@ -250,6 +253,16 @@ mod tests {
                 "4 values of serial set to null",
             ),
             (StepReport { rows_with_nul: 1, ..base() }, "1 row with NUL characters"),
+            (
+                StepReport {
+                    narrowing: Some(Narrowing {
+                        unchecked: Some(Unchecked::Hidden),
+                        ..Narrowing::default()
+                    }),
+                    ..base()
+                },
+                "Nexthink does not show the text of the saved query, so a limit",
+            ),
             (StepReport { alike_keys: 2, ..base() }, "2 keys differ from another only by case"),
         ];
         assert_eq!(base().remarks(true), Vec::<String>::new(), "all is well");

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use core_store::Generation;
 use serde::{Deserialize, Serialize};
 
+use super::narrowing::Unchecked;
 use super::report::{self, RunReport, StepOutcome};
 
 /// The name of the file.
@@ -30,6 +31,9 @@ pub struct RunState {
     /// The time that Nexthink took last to prepare the export of each query, in milliseconds, by the query's ID.
     #[serde(default)]
     pub(super) prepared_ms: BTreeMap<String, u64>,
+    /// The steps whose queries Nexthink could not run at once to show their texts.
+    #[serde(default)]
+    pub(super) failed_checks: BTreeSet<String>,
 }
 
 /// The outcome of a step.
@@ -66,6 +70,7 @@ impl RunState {
                 .iter()
                 .filter_map(|step| Some((step.query_id.clone()?, step.prepared_ms?))),
         );
+        let failed_checks = failed_checks(report, before.failed_checks);
         Self {
             version: VERSION,
             steps,
@@ -73,6 +78,7 @@ impl RunState {
             held: report.held.iter().cloned().collect(),
             downloaded_bytes: report.steps.iter().map(|step| step.bytes).sum(),
             prepared_ms,
+            failed_checks,
         }
     }
 
@@ -124,8 +130,26 @@ impl RunState {
             suppressed: 0,
         });
         let (steps, prepared_ms) = (steps.collect(), BTreeMap::new());
-        Some(Self { version: VERSION, steps, parts, held, downloaded_bytes, prepared_ms })
+        let failed_checks = BTreeSet::new();
+        let version = VERSION;
+        Some(Self { version, steps, parts, held, downloaded_bytes, prepared_ms, failed_checks })
     }
+}
+
+/// Returns the steps whose check failed last; those that this run did not check stay as they were.
+fn failed_checks(report: &RunReport, mut before: BTreeSet<String>) -> BTreeSet<String> {
+    for step in report.steps.iter().filter(|step| step.export_id.is_some()) {
+        match step.narrowing.as_ref().and_then(|narrowing| narrowing.unchecked) {
+            Some(Unchecked::Failed | Unchecked::FailedAgain) => {
+                before.insert(step.id.to_owned());
+            }
+            Some(Unchecked::Late) => {}
+            Some(Unchecked::Hidden) | None => {
+                before.remove(step.id);
+            }
+        }
+    }
+    before
 }
 
 #[cfg(test)]
@@ -133,6 +157,7 @@ mod tests {
     use core_store::{Draft, Outcome};
 
     use super::*;
+    use crate::run::narrowing::Narrowing;
     use crate::run::report::StepReport;
     use crate::testing::Place;
 
@@ -204,6 +229,35 @@ mod tests {
         let expected = expected.map(|(query, ms)| (query.to_owned(), ms));
         assert_eq!(Vec::from_iter(state.prepared_ms), expected);
         assert_eq!((state.version, state.downloaded_bytes), (VERSION, 42));
+    }
+
+    #[test]
+    fn a_step_whose_check_failed_is_remembered_until_a_check_succeeds() {
+        let step = |id, export: Option<&str>, unchecked| StepReport {
+            id,
+            export_id: export.map(str::to_owned),
+            narrowing: Some(Narrowing { unchecked, ..Narrowing::default() }),
+            ..StepReport::default()
+        };
+        for (export, unchecked, was_known, expected) in [
+            (Some("e"), Some(Unchecked::Failed), false, true),
+            (Some("e"), Some(Unchecked::FailedAgain), true, true),
+            (Some("e"), Some(Unchecked::Late), true, true),
+            (Some("e"), Some(Unchecked::Late), false, false),
+            (Some("e"), Some(Unchecked::Hidden), true, false),
+            (Some("e"), None, true, false),
+            // Its export failed, or it was not to run.
+            (None, None, true, true),
+        ] {
+            let known: Vec<String> =
+                was_known.then(|| "fetch-users".to_owned()).into_iter().collect();
+            let before =
+                RunState { failed_checks: known.into_iter().collect(), ..RunState::default() };
+            let steps = vec![step("fetch-users", export, unchecked)];
+            let report = RunReport { steps, ..RunReport::default() };
+            let state = RunState::of_report(&report, before);
+            assert_eq!(state.failed_checks.contains("fetch-users"), expected, "{unchecked:?}");
+        }
     }
 
     #[test]

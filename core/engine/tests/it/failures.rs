@@ -1,12 +1,13 @@
 //! Runs that publish nothing: each with the kind that a caller decides by, and nothing changed.
 
 use core_engine::privacy::policy;
+use core_engine::run::quota::{self, QuotaClock};
 use core_engine::run::{self, RunOptions};
 use core_engine::{Cancellation, Ending, Failure, FailureKind, Progress};
 use core_http::Secret;
 use core_nexthink::{EndpointOverrides, Endpoints};
 use core_privacy::profile::Profile;
-use core_simulator::SavedQuery;
+use core_simulator::{Answer, Fault, FaultAction, FaultPoint, SavedQuery};
 
 use super::support::{NOON, Tenant};
 
@@ -29,6 +30,26 @@ async fn a_refused_secret_is_told_and_in_the_ledger() {
     let ledger = tenant.ledger();
     let codes: Vec<_> = ledger.iter().map(|entry| entry.record.facts.get("exitCode")).collect();
     assert_eq!(codes, [None, Some(&53.into())]);
+}
+
+#[tokio::test]
+async fn the_ledger_has_the_exports_that_a_failed_run_has_started() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    let refused = FaultAction::Answer(Answer::from_status(401));
+    tenant.simulator.update(|behaviour| {
+        behaviour.faults = vec![Fault::new(FaultPoint::Status, refused.clone())];
+    });
+    let (kind, _) = kind(tenant.run().await);
+    assert_eq!(kind, FailureKind::Credentials);
+    let ledger = tenant.ledger();
+    let ended = ledger.last().expect("the run has ended");
+    let started = ended.record.facts["exports"].as_u64().expect("a number");
+    let engine = tenant.engine();
+    let clock = QuotaClock::read(engine.host, None);
+    let left = quota::left(&engine.tenant().expect("the store is there"), 50, clock);
+    let left = left.expect("the quota can be read").exports;
+    assert!(started > 0);
+    assert_eq!(started, u64::from(50 - left), "each start is counted against the quota");
 }
 
 #[tokio::test]
