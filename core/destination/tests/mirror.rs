@@ -214,6 +214,8 @@ fn a_type_that_was_partial_and_is_complete_now_is_told() -> Checked {
     let first = place.deliver(&request)?;
     assert_eq!(first.scope.partial_datasets(), [USER, OWNS]);
     assert!(first.plan.completed.is_empty());
+    place.publish("01JN8Y1M80000000000000000B", &Estate { partial: vec![USER], ..estate() })?;
+    assert!(place.plan(&request)?.plan.completed.is_empty(), "it is partial still");
     place.publish(SECOND, &estate())?;
     let second = place.deliver(&request)?;
     assert_eq!(second.plan.completed, [USER, OWNS]);
