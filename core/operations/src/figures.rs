@@ -156,6 +156,15 @@ pub fn write(path: &Path, figures: &Figures<'_>) -> Result<(), Failure> {
         .map_err(|error| anyhow::Error::new(error).into())
 }
 
+/// Writes the metrics of tenants after their runs. Returns a remark if they were not written: a run that has ended must
+/// not fail for it.
+pub fn write_after_runs(path: &Path, tenants: &[(String, Option<Health>)]) -> Option<String> {
+    let tenants = tenants.iter().map(|(name, health)| (name.as_str(), health.as_ref()));
+    let figures = Figures { tenants: tenants.collect(), ..Figures::default() };
+    let failure = write(path, &figures).err()?;
+    Some(format!("the metrics were not written: {:#}", failure.error))
+}
+
 /// Checks, before a run, that its metrics can be written to a file.
 ///
 /// # Errors

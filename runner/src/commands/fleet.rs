@@ -1,9 +1,8 @@
 //! `run --all`: one run of every tenant of a fleet, each in a process of its own.
 
 use core_cli::{FleetCommand, Global, ReportFormat, RunArguments};
-use core_operations::{AllRuns, Health, run_all as run_tenants};
+use core_operations::{AllRuns, Health, figures, run_all as run_tenants};
 
-use super::run::write_figures;
 use super::status;
 use crate::config::{self, Fleet, Loaded};
 use crate::exit::{EXIT_CODE_TABLE, Exit, Failure};
@@ -43,14 +42,15 @@ pub(super) async fn run_all(global: &Global, arguments: &RunArguments) -> Result
         return Err(Failure::usage(format!("{} has no tenants yet", source.name())));
     }
     if let Some(path) = &arguments.metrics_file {
-        core_operations::figures::check_file(path)?;
+        figures::check_file(path)?;
     }
     let launcher = Launcher { global, source: &source, arguments };
     let printer = Printer { quiet: global.quiet };
     let ended = run_tenants(all, fleet.parallel_runs, &launcher, &printer, host(), signal()).await;
     if let Some(path) = &arguments.metrics_file {
         let healths = healths(&fleet)?.into_iter().filter(|(name, _)| is_ours(name));
-        write_figures(path, &healths.collect::<Vec<_>>());
+        let remark = figures::write_after_runs(path, &healths.collect::<Vec<_>>());
+        output::notes(remark.as_slice());
     }
     print(&ended, arguments.output)?;
     Ok(conclude(&ended))

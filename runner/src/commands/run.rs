@@ -10,7 +10,7 @@ use core_evaluation::RulesReport;
 use core_nexthink::Secret;
 use core_reading::Reader;
 
-pub(super) use self::monitored::{run_monitored, write_figures};
+pub(super) use self::monitored::run_monitored;
 use super::{opened, rules};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};

@@ -1,9 +1,7 @@
 //! A run, and what monitoring systems are told of it.
 
-use std::path::Path;
-
 use core_cli::{Global, RunArguments};
-use core_operations::figures::{self, Figures};
+use core_operations::figures;
 use core_operations::{DueCheck, Health, heartbeat_after_run};
 
 use super::run;
@@ -34,13 +32,14 @@ pub(in crate::commands) async fn run_monitored(
     }
     let health = || Health::read(&config, host(), EXIT_CODE_TABLE).ok();
     if let Some(path) = &arguments.metrics_file {
-        write_figures(path, &[(config.name.clone(), health())]);
+        let health = [(config.name.clone(), health())];
+        output::notes(figures::write_after_runs(path, &health).as_slice());
     }
     #[cfg(feature = "opentelemetry")]
     crate::telemetry::collector::record(|| {
         let (name, health) = (config.name.clone(), health());
         let tenants = vec![(name.as_str(), health.as_ref())];
-        Figures { tenants, ..Figures::default() }.to_text()
+        figures::Figures { tenants, ..Default::default() }.to_text()
     });
     if ended.as_ref().is_ok_and(|exit| exit.is_fresh()) {
         // The run has ended, so a signal ends the wait alone.
@@ -50,13 +49,4 @@ pub(in crate::commands) async fn run_monitored(
         }
     }
     ended
-}
-
-/// Writes the figures of tenants. A run that has ended must not fail for it.
-pub(in crate::commands) fn write_figures(path: &Path, tenants: &[(String, Option<Health>)]) {
-    let tenants = tenants.iter().map(|(name, health)| (name.as_str(), health.as_ref()));
-    let figures = Figures { tenants: tenants.collect(), ..Figures::default() };
-    if let Err(failure) = figures::write(path, &figures) {
-        output::note(&format!("the metrics were not written: {:#}", failure.error));
-    }
 }
