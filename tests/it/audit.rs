@@ -107,12 +107,17 @@ fn l1_an_engine_that_cannot_be_reached_costs_its_part_and_nothing_else() {
 
 #[test]
 fn every_form_of_time_and_a_rotated_log_are_read_in_the_configured_zone() {
+    // Within an hour of its midnight, the first line that is read at all could be one without its beginning, which is kept
+    // by the time of the end of its answer.
+    let hour = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).hour();
+    let (zone, zone_minutes) =
+        if (20..24).contains(&hour) { ("Etc/GMT-6", 360) } else { ("Etc/GMT-2", 120) };
     for times in [LineTime::Iso, LineTime::Syslog, LineTime::Epoch] {
         let scene = scene("[]");
-        configure(&scene, "[]", |configuration| configuration.text("audit.time_zone", "Etc/GMT-2"));
+        configure(&scene, "[]", |configuration| configuration.text("audit.time_zone", zone));
         scene.update(|behaviour| {
             (behaviour.audit.times, behaviour.audit.zone_minutes, behaviour.audit.rotates) =
-                (times, 120, true);
+                (times, zone_minutes, true);
         });
         let run = scene.run_completely();
         let (from, to) = a_day(&scene);
