@@ -21,7 +21,7 @@ const CLOCK_ERROR: SignedDuration = SignedDuration::from_mins(2);
 /// The newest run that this machine knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Known {
-    /// The ID of its generation, or of the entry about its end.
+    /// The ID of its generation, or its start as the ledger has it.
     #[serde(alias = "generation")]
     run: String,
     /// Its time, by the clock of this machine, in milliseconds since 1970-01-01 UTC.

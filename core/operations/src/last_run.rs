@@ -4,13 +4,12 @@
 //! last run is the newest one in the ledger that succeeded.
 
 use core_config::Config;
-use core_engine::ledger::runs::RUN_STARTED;
+use core_engine::ledger::runs::{self, RunRecord};
 use core_engine::run as engine_run;
 use core_engine::{Engine, Failure, Host};
 use core_fleet::{Ended, LastRun};
-use core_store::{LedgerEntry, RUN_ENDED, TenantStore};
+use core_store::TenantStore;
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::exit_codes::ExitCodes;
 use crate::health;
@@ -18,7 +17,7 @@ use crate::health;
 /// The last run that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Succeeded {
-    /// The ID of its generation, or the hash of the ledger's entry about its end.
+    /// The ID of its generation, or its start as the ledger has it.
     pub(crate) id: String,
     /// Its start; None if its generation has no valid time.
     pub(crate) started: Option<Timestamp>,
@@ -37,7 +36,7 @@ impl Succeeded {
         codes: ExitCodes,
     ) -> Result<Option<Self>, Failure> {
         if reads_only_events(config, host) {
-            return Ok(Self::of_ledger(&tenant.ledger().entries()?, codes));
+            return Ok(Self::newest(&runs::of_tenant(tenant)?, codes));
         }
         let published = tenant.current()?;
         Ok(published.map(|generation| Self {
@@ -46,26 +45,16 @@ impl Succeeded {
         }))
     }
 
-    /// Returns the newest run in a ledger that succeeded.
-    fn of_ledger(entries: &[LedgerEntry], codes: ExitCodes) -> Option<Self> {
-        let (mut started, mut last) = (None, None);
-        for entry in entries {
-            let record = &entry.record;
-            if record.event == RUN_STARTED {
-                started = Some(record.at_ms);
-            } else if record.event == RUN_ENDED
-                && let Some(at_ms) = started.take()
-            {
-                let code = record.facts.get("exitCode").and_then(Value::as_u64);
-                let code = code.and_then(|code| u8::try_from(code).ok());
-                if code.is_some_and(|code| (codes.outcome)(code).has_published()) {
-                    let at = i64::try_from(at_ms).ok();
-                    let at = at.and_then(|at_ms| Timestamp::from_millisecond(at_ms).ok());
-                    last = Some(Self { id: entry.hash.clone(), started: at });
-                }
-            }
-        }
-        last
+    /// Returns the newest of these runs that succeeded.
+    fn newest(runs: &[RunRecord], codes: ExitCodes) -> Option<Self> {
+        let has_published = |run: &&RunRecord| {
+            run.exit_code.is_some_and(|code| (codes.outcome)(code).has_published())
+        };
+        runs.iter().rev().find(has_published).map(|run| {
+            let started = i64::try_from(run.started_ms).ok();
+            let started = started.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            Self { id: run.started_at.clone(), started }
+        })
     }
 
     /// The run as the scheduler sees it.

@@ -18,8 +18,13 @@ use crate::error::QueryError;
 pub(crate) fn check(plan: &LogicalPlan) -> Result<(), QueryError> {
     let mut is_refused = false;
     let visited = plan.apply_with_subqueries(|node| {
-        if let LogicalPlan::Filter(filter) = node {
-            is_refused |= is_wrong(&filter.predicate, filter.input.schema(), Place::Own)?;
+        let condition = match node {
+            LogicalPlan::Filter(filter) => Some((&filter.predicate, filter.input.schema())),
+            LogicalPlan::Join(join) => join.filter.as_ref().map(|filter| (filter, &join.schema)),
+            _ => None,
+        };
+        if let Some((condition, schema)) = condition {
+            is_refused |= is_wrong(condition, schema, Place::Own)?;
         }
         Ok(if is_refused { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
@@ -62,7 +67,8 @@ fn is_wrong(expression: &Expr, schema: &DFSchema, place: Place) -> Result<bool> 
             let has_undefined = || -> Result<bool> {
                 let schema_below = subquery.subquery.schema();
                 let is_nullable = schema_below.fields().iter().any(|field| field.is_nullable());
-                Ok(is_nullable || expr.nullable(schema)?)
+                // A column that is not in the schema, such as one of an outer query, may be undefined.
+                Ok(is_nullable || expr.nullable(schema).unwrap_or(true))
             };
             Ok(tells_undefined && has_undefined()?)
         }

@@ -87,9 +87,8 @@ pub(crate) fn in_plain_words(message: &str) -> String {
     if let Some(column) = between(message, "column \"", "\" must appear in the GROUP BY") {
         return format!("{column} must be in GROUP BY, or within a function such as count or min");
     }
-    if message.contains("does not support logical expression InSubquery") {
-        return "`in (select …)` is answered in WHERE only; join the tables, or ask with exists (select 1 …) in WHERE"
-            .to_owned();
+    if let Some((_, expression)) = message.split_once("does not support logical expression ") {
+        return unsupported_place(expression);
     }
     if let Some((_, types)) = message.split_once("common argument type for comparison operation ") {
         let types = with_plain_types(types);
@@ -129,6 +128,20 @@ pub(crate) fn in_plain_words(message: &str) -> String {
     }
     let advice = ADVICE.iter().find(|(part, _)| message.contains(part));
     advice.map_or_else(|| message.clone(), |(_, advice)| format!("{message}; {advice}"))
+}
+
+/// The message about an expression in a place where the engine does not answer it.
+fn unsupported_place(expression: &str) -> String {
+    let name = if expression.starts_with("InSubquery") {
+        "`in (select …)`"
+    } else if expression.starts_with("Exists") {
+        "`exists (select …)`"
+    } else {
+        "an expression of it"
+    };
+    format!(
+        "{name} is not answered in this place; join the tables, or ask with exists (select 1 …) in WHERE"
+    )
 }
 
 /// The fix for a comparison of values of these types, if it is a frequent mistake.

@@ -76,7 +76,7 @@ pub enum StoreError {
     },
     /// The pointer to the published generation does not contain an id.
     #[error(
-        "{} does not hold the id of a generation: restore it from a backup, or write the name of a folder beside it into it",
+        "{} does not hold the ID of a generation: restore it from a backup, or write the ID of a kept generation into it",
         path.display()
     )]
     BrokenPointer {

@@ -14,6 +14,9 @@ pub const RUN_STARTED: &str = "run_started";
 pub struct RunRecord {
     /// Its start, RFC 3339.
     pub started_at: String,
+    /// Its start, in milliseconds since 1970-01-01 UTC.
+    #[serde(skip)]
+    pub started_ms: u64,
     /// Its end, RFC 3339; none if it is running or was killed.
     pub ended_at: Option<String>,
     /// Its exit code.
@@ -45,7 +48,12 @@ fn paired(entries: &[LedgerEntry]) -> Vec<RunRecord> {
     for entry in entries {
         let record = &entry.record;
         if record.event == RUN_STARTED {
-            runs.push(RunRecord { started_at: record.at.clone(), ended_at: None, exit_code: None });
+            runs.push(RunRecord {
+                started_at: record.at.clone(),
+                started_ms: record.at_ms,
+                ended_at: None,
+                exit_code: None,
+            });
         } else if record.event == RUN_ENDED
             && let Some(run) = runs.last_mut().filter(|run| run.ended_at.is_none())
         {
@@ -144,6 +152,7 @@ mod tests {
         };
         let run = |(place, code): (usize, &Option<u8>)| RunRecord {
             started_at: place.to_string(),
+            started_ms: 0,
             ended_at: None,
             exit_code: *code,
         };

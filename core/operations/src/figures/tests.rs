@@ -25,6 +25,7 @@ fn health() -> Health {
         complete_at: None,
         last_run: Some(RunRecord {
             started_at: "2026-03-01T07:59:00Z".to_owned(),
+            started_ms: 0,
             ended_at: Some("2026-03-01T08:00:01Z".to_owned()),
             exit_code: Some(7),
         }),

@@ -28,7 +28,12 @@ fn a_table_of_tenants_counts_the_partial_types_and_one_tenant_lists_them() {
 }
 
 fn run(exit_code: Option<u8>) -> RunRecord {
-    RunRecord { started_at: String::new(), ended_at: exit_code.map(|_| String::new()), exit_code }
+    RunRecord {
+        started_at: String::new(),
+        started_ms: 0,
+        ended_at: exit_code.map(|_| String::new()),
+        exit_code,
+    }
 }
 
 #[test]

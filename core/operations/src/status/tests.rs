@@ -20,6 +20,7 @@ fn health() -> Health {
         complete_at: None,
         last_run: Some(RunRecord {
             started_at: "2026-03-01T07:59:30Z".to_owned(),
+            started_ms: 0,
             ended_at: Some("2026-03-01T08:00:18Z".to_owned()),
             exit_code: Some(7),
         }),
@@ -79,6 +80,7 @@ fn a_run_without_a_known_end_says_so() {
     ] {
         let run = RunRecord {
             started_at: "2026-03-01T07:59:30Z".to_owned(),
+            started_ms: 0,
             ended_at: ended_at.map(str::to_owned),
             exit_code,
         };
@@ -117,6 +119,7 @@ fn a_row_of_many_tenants_has_times_to_the_minute_or_says_what_cannot_be_read() {
         next_run_at: None,
         last_run: Some(RunRecord {
             started_at: "soon".to_owned(),
+            started_ms: 0,
             ended_at: None,
             exit_code: None,
         }),

@@ -118,6 +118,12 @@ async fn an_undefined_value_is_not_outside_of_a_list() -> Checked {
     ] {
         assert_eq!(rows(&session, &count(&condition)).await?, [expected], "{condition}");
     }
+    let join = |condition: &str| {
+        format!("select count(*) from nexthink_alert a join nexthink_alert b on {condition}")
+    };
+    let condition = format!("a._key = b._key and (a.severity = 9 or a.status not in {none})");
+    let error = session.sql(&join(&condition)).err().ok_or("it is refused")?;
+    assert!(error.to_string().contains("not exists (select 1"), "{error}");
     Ok(())
 }
 
