@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -104,6 +105,11 @@ impl BucketFile {
     /// The number of its bytes.
     pub fn bytes(&self) -> u64 {
         self.object.size
+    }
+
+    /// The time at which it was written.
+    pub fn modified(&self) -> SystemTime {
+        self.object.last_modified.into()
     }
 
     /// Reads the file. If the connection breaks, it goes on after the last byte that has arrived.

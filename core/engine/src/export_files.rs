@@ -39,6 +39,18 @@ pub enum ExportFile {
     InBucket(BucketFile),
 }
 
+impl ExportFile {
+    /// Returns the time of its last change, in milliseconds since 1970-01-01 UTC.
+    pub fn modified_ms(&self) -> u64 {
+        let modified = match self {
+            Self::Local(file) => file.modified,
+            Self::InBucket(file) => file.modified(),
+        };
+        let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
 /// A file of this machine. The file that was changed last is the greatest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LocalFile {
@@ -124,9 +136,12 @@ fn newest_in(folder: &Path, name: &NamePattern) -> io::Result<Option<LocalFile>>
         if !entry.file_name().to_str().is_some_and(|found| name.has(found)) {
             continue;
         }
-        // Links are followed.
+        // Links are followed. One that leads nowhere, or a file that was removed since the folder was listed, is none.
         let path = folder.join(entry.file_name());
-        let metadata = std::fs::metadata(&path)?;
+        let metadata = match std::fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata?,
+        };
         if !metadata.is_file() {
             continue;
         }

@@ -57,7 +57,7 @@ pub fn columns(policy: &Policy) -> Vec<InventoryColumn> {
             properties
                 .extend(read.map(|property| format!("{}.{}", entity.type_name, property.name)));
             if entity.key_column == column.name
-                || entity.fallback_key_columns.contains(&column.name)
+                || entity.fallback_key_columns().any(|part| part == column.name)
             {
                 properties.push(format!("{}._key", entity.type_name));
             }

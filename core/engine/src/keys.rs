@@ -1,6 +1,8 @@
 //! The keys of pseudonyms: created, rotated, retired. Each change is in the ledger before it is in the key file.
 
 use core_privacy::keys::{KEY_BYTES, KeyRing, NEW_RING_BYTES};
+use core_store::Generation;
+use core_terminal::count;
 use zeroize::Zeroizing;
 
 use crate::engine::Engine;
@@ -47,18 +49,21 @@ pub fn rotate(engine: Engine<'_>) -> Result<String, Failure> {
     Ok(keys.active_id().to_owned())
 }
 
-/// Destroys an earlier key, so that no one can make its pseudonyms again.
+/// Destroys an earlier key, so that no one can make its pseudonyms again. Returns a remark if kept generations have such
+/// pseudonyms.
 ///
 /// # Errors
 ///
 /// There is no such key, it is the active one, or the published generation has pseudonyms of it; or the key file or
 /// the ledger cannot be written.
-pub fn retire(engine: Engine<'_>, id: &str) -> Result<(), Failure> {
+pub fn retire(engine: Engine<'_>, id: &str) -> Result<Option<String>, Failure> {
     let file = privacy::key_file(engine).lock()?;
     let mut keys = file.load()?;
-    if let Some(published) = engine.tenant()?.current()?
-        && published.manifest().privacy.as_ref().and_then(|mark| mark.key.as_deref()) == Some(id)
-    {
+    let tenant = engine.tenant()?;
+    let has_key = |generation: &Generation| {
+        generation.manifest().privacy.as_ref().and_then(|mark| mark.key.as_deref()) == Some(id)
+    };
+    if let Some(published) = tenant.current()?.filter(has_key) {
         return Err(Failure::configuration(format!(
             "the published generation {} has pseudonyms of key {id}: run first",
             published.id()
@@ -66,7 +71,14 @@ pub fn retire(engine: Engine<'_>, id: &str) -> Result<(), Failure> {
     }
     keys.retire(id).map_err(|error| Failure::new(FailureKind::Configuration, error))?;
     record(engine, "retired", id)?;
-    Ok(file.save(&keys)?)
+    file.save(&keys)?;
+    let history = tenant.history()?;
+    let kept = history.iter().filter_map(|entry| tenant.generation(&entry.id).ok());
+    let kept = kept.filter(has_key).count();
+    Ok((kept > 0).then(|| {
+        let kept = count(kept, "kept generation");
+        format!("its pseudonyms are in {kept}: until retention removes that, no erasure finds anyone there")
+    }))
 }
 
 fn record(engine: Engine<'_>, action: &str, key: &str) -> Result<(), Failure> {

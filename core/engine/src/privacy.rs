@@ -134,7 +134,11 @@ pub fn policy(
     profile: Profile,
     overrides: &[(String, Action)],
 ) -> Result<Policy, Vec<(String, OverrideError)>> {
-    let keys: Vec<&str> = Step::all().iter().flat_map(|step| step.key_columns()).collect();
+    let steps = Step::all();
+    let mut keys: Vec<&str> = steps.iter().flat_map(|step| step.key_columns()).collect();
+    // A key that is derived from reduced cells would be the same for different objects.
+    let entities = steps.iter().flat_map(|step| step.entities);
+    keys.extend(entities.flat_map(|entity| entity.fallback_key_columns()));
     Policy::new(profile, &Column::all(), &keys, overrides)
 }
 

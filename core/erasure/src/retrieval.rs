@@ -351,6 +351,12 @@ fn redacted(text: &str, subject: &Subject, account: &str) -> String {
         others.insert(account.to_owned());
     }
     each_other(text, subject, &mut |other| _ = others.insert(other.to_owned()));
+    // `ACME\Jane` is a piece of the subject's `ACME\Jane Doe`, and not somebody else.
+    let own: Vec<(usize, usize)> =
+        subject.texts.iter().flat_map(|known| places_of(text, known)).collect();
+    let is_of_own = |(start, end): &(usize, usize)| {
+        own.iter().any(|(own_start, own_end)| own_start <= start && end <= own_end)
+    };
     let mut places: Vec<(usize, usize)> = Vec::new();
     for other in &others {
         let found = places_of(text, other);
@@ -358,7 +364,7 @@ fn redacted(text: &str, subject: &Subject, account: &str) -> String {
         if found.is_empty() && other != account && !text.contains(other.as_str()) {
             return REDACTED.to_owned();
         }
-        places.extend(found);
+        places.extend(found.into_iter().filter(|place| !is_of_own(place)));
     }
     // The longest of those that begin at the same place comes first.
     places.sort_unstable_by_key(|(start, end)| (*start, usize::MAX - end));
@@ -471,6 +477,15 @@ mod tests {
         for (text, account, expected) in table {
             assert_eq!(redacted(text, &mara, account), expected);
         }
+    }
+
+    #[test]
+    fn an_account_with_a_space_is_one_person() {
+        let texts = BTreeSet::from(["ACME\\Jane Doe".to_owned()]);
+        let jane = Subject { texts, ..Subject::default() };
+        assert_eq!(redacted("ACME\\Jane Doe", &jane, ""), "ACME\\Jane Doe");
+        let both = "by ACME\\Jane Doe, then ACME\\Jane Roe";
+        assert_eq!(redacted(both, &jane, ""), "by ACME\\Jane Doe, then [another person] Roe");
     }
 
     #[test]

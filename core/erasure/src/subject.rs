@@ -157,8 +157,11 @@ pub fn find(
     pseudonyms: &AllPseudonyms,
 ) -> Result<Subject, ErasureError> {
     let mut subject = Subject::default();
-    for text in typed {
-        subject.texts.insert(text.trim().to_owned());
+    for text in typed.iter().map(|text| text.trim()) {
+        // The key of an entity, as queries show it, has its uid.
+        let uid = kind.entity_type().and_then(|entity| entity.uid_of_key(text));
+        let text = uid.as_deref().unwrap_or(text);
+        subject.texts.insert(text.to_owned());
         for identifier_kind in kind.identifier_kinds(text) {
             subject.identifiers.extend(pseudonyms.forms(*identifier_kind, text));
         }

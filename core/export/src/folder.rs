@@ -65,6 +65,13 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
     },
+    /// It is in the folder that is exported.
+    #[error("{} is in the folder of the tenant, where it would stay unprotected and be exported with it: give a folder \
+             elsewhere", path.display())]
+    InTenant {
+        /// The folder.
+        path: PathBuf,
+    },
     /// It holds something.
     #[error("{} is not empty, and nothing in it is overwritten: give a new folder", path.display())]
     NotEmpty {
@@ -92,6 +99,25 @@ pub fn check_folder(folder: &Path) -> Result<(), FolderError> {
         return Err(FolderError::NotEmpty { path: path() });
     }
     Ok(())
+}
+
+/// Refuses a folder in the folder of the tenant.
+///
+/// # Errors
+///
+/// [`FolderError`].
+pub fn check_outside(folder: &Path, tenant: &Path) -> Result<(), FolderError> {
+    let unusable = |source| FolderError::Unusable { path: folder.to_owned(), source };
+    // The folder may not exist yet, and a part of its path may be a link.
+    let wanted = std::path::absolute(folder).map_err(unusable)?;
+    let existing = wanted.ancestors().find_map(|path| path.canonicalize().ok());
+    let tenant = tenant.canonicalize().map_err(unusable)?;
+    match existing {
+        Some(existing) if existing.starts_with(&tenant) => {
+            Err(FolderError::InTenant { path: folder.to_owned() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes everything that is stored of the locked tenant; `log` is the name of its log of events.

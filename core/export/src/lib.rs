@@ -4,7 +4,7 @@ mod folder;
 mod readme;
 mod tables;
 
-pub use folder::{FolderError, FolderReport, check_folder, export};
+pub use folder::{FolderError, FolderReport, check_folder, check_outside, export};
 
 /// The form in which tables are exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

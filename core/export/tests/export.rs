@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
-use core_export::{FolderError, TableFormat, check_folder, export};
+use core_export::{FolderError, TableFormat, check_folder, check_outside, export};
 use core_store::{
     Draft, GenerationId, Location, Outcome, Store, TableDeclaration, TableKind, TenantStore,
 };
@@ -180,6 +180,22 @@ fn an_export_that_fails_says_so_in_its_folder() -> Checked {
     fs::remove_file(scene.target().join("generations"))?;
     let refused = check_folder(&scene.target());
     assert!(matches!(refused, Err(FolderError::Interrupted { .. })), "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn nothing_is_exported_into_the_folder_of_the_tenant() -> Checked {
+    let folder = tempfile::tempdir()?;
+    let (tenant, beside) = (folder.path().join("acme"), folder.path().join("acme-export"));
+    fs::create_dir(&tenant)?;
+    check_outside(&beside, &tenant)?;
+    for inside in [tenant.clone(), tenant.join("out"), tenant.join("new/../new/out")] {
+        let refused = check_outside(&inside, &tenant);
+        assert!(matches!(refused, Err(FolderError::InTenant { .. })), "{refused:?}");
+    }
+    std::os::unix::fs::symlink(&tenant, folder.path().join("link"))?;
+    let refused = check_outside(&folder.path().join("link/out"), &tenant);
+    assert!(matches!(refused, Err(FolderError::InTenant { .. })), "{refused:?}");
     Ok(())
 }
 

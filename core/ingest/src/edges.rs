@@ -371,7 +371,7 @@ mod tests {
         class: &[Class::Application],
         resource: "Box",
         key_column: "box.uid",
-        fallback_key_columns: &[],
+        fallback_key: &[],
         newest_by: &[],
         properties: &[
             text("name", &["box.uid"], "Name.").never_null(),

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use arrow_array::cast::AsArray as _;
+use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{Array as _, RecordBatch};
 use arrow_schema::ArrowError;
 use core_model::entity::{EntityType, KEY};
@@ -12,6 +14,7 @@ use jiff::tz::TimeZone;
 use crate::batch::{Batch, Column};
 use crate::conflicts::Conflicts;
 use crate::duplicate_rows::DuplicateRows;
+use crate::earlier_values::{ReadProperty, ValueQuality};
 use crate::graph::TextColumn;
 use crate::header::ColumnMap;
 use crate::keys::{Keys, UNKNOWN};
@@ -19,7 +22,7 @@ use crate::property_values::{PropertyValues, SourceColumns};
 use crate::row_fingerprint::RowFingerprints;
 use crate::shared_identifiers;
 use crate::sorted::ClosedEntities;
-use crate::values::{CellCounts, MAX_PROPERTY_BYTES, Values};
+use crate::values::{CellCounts, MAX_PROPERTY_BYTES};
 
 /// The number of new rows above which a second thread saves far more time than starting it costs.
 const SHARED_ROWS: usize = 512;
@@ -74,15 +77,6 @@ struct PropertyTask<'a> {
     /// The values of the entities, and of the conflicting rows.
     values: [&'a mut PropertyValues; 2],
     quality: &'a mut ValueQuality,
-}
-
-/// The quality of one property's values.
-#[derive(Debug, Default, Clone, Copy)]
-struct ValueQuality {
-    lacks_column: bool,
-    cells: CellCounts,
-    /// Rows with readable cells, empty ones included.
-    readable: u64,
 }
 
 /// Counts of the rows that named an entity of a type.
@@ -266,7 +260,10 @@ impl EntityTable {
                 is_redacted: values.iter().any(|values| values.has_unredacted())
                     || property.columns.iter().any(is_changed),
             };
-            quality.lacks_column |= property.columns.iter().any(&lacks);
+            if property.columns.iter().any(&lacks) {
+                let known = values[0].compared().len();
+                quality.add_lacking(known..known + rows[0].len());
+            }
             for (values, rows) in values.iter_mut().zip(rows) {
                 let cells = values.extend(property, &columns, rows, zone);
                 quality.cells += cells;
@@ -361,19 +358,31 @@ impl EntityTable {
         self.shared.iter().copied()
     }
 
-    /// The properties that keep their earlier values: the export lacks a column of them, or has no
-    /// readable value.
-    pub fn unreliable_properties(&self) -> impl Iterator<Item = &'static str> {
-        let properties = self.entity.properties.iter().zip(&self.quality);
-        properties.filter(|(_, quality)| quality.is_unreliable()).map(|(property, _)| property.name)
+    /// The properties that keep earlier values, or would if there were any: the export lacks a column of them, or has
+    /// no readable value.
+    pub fn doubtful_properties(&self) -> impl Iterator<Item = &'static str> {
+        let read = self.values.iter().zip(self.entity.properties).zip(&self.quality);
+        let doubtful = read.filter(|((values, property), quality)| {
+            quality.is_doubtful(&self.read_property(property), values.published())
+        });
+        doubtful.map(|((_, property), _)| property.name)
     }
 
-    /// Restores unreliable properties from an earlier generation's values of the same entities.
+    /// Returns true if earlier values may replace some of the table.
+    pub fn may_keep_earlier(&self) -> bool {
+        self.quality.iter().any(ValueQuality::may_keep)
+    }
+
+    fn read_property(&self, property: &'static Property) -> ReadProperty<'_> {
+        ReadProperty { entity: self.entity, property, keys: &self.keys }
+    }
+
+    /// Keeps an earlier generation's values of the same entities where the export lacks a column and has no value.
     ///
     /// # Errors
     ///
     /// A batch has no text column `_key`.
-    pub(crate) fn restore_unreliable(&mut self, before: &[RecordBatch]) -> Result<(), ArrowError> {
+    pub(crate) fn keep_earlier(&mut self, before: &[RecordBatch]) -> Result<(), ArrowError> {
         let mut rows: Vec<Option<(&RecordBatch, usize)>> = vec![None; self.keys.len()];
         for batch in before {
             let keys = TextColumn::from_batch(batch, KEY)?;
@@ -384,26 +393,12 @@ impl EntityTable {
                 }
             }
         }
-        let properties = self.entity.properties.iter().zip(&self.quality);
+        let properties = self.entity.properties.iter().zip(&mut self.quality);
         for (values, (property, quality)) in self.values.iter_mut().zip(properties) {
-            if !quality.is_unreliable() {
-                continue;
+            if quality.may_keep() {
+                let read = ReadProperty { entity: self.entity, property, keys: &self.keys };
+                quality.keep(&read, values.published_mut(), &rows);
             }
-            let values = values.published_mut();
-            let mut kept = Values::new(property.value_type());
-            let now = std::mem::replace(values, Values::new(property.value_type())).finish();
-            for (number, before) in rows.iter().enumerate() {
-                let column = before.and_then(|(batch, _)| batch.column_by_name(property.name));
-                match (before, column) {
-                    (Some((_, row)), Some(column))
-                        if kept.holds(column.data_type()) && column.is_valid(*row) =>
-                    {
-                        kept.extend_from(Some(column), &[*row]);
-                    }
-                    _ => kept.extend_from(Some(&now), &[number]),
-                }
-            }
-            *values = kept;
         }
         Ok(())
     }
@@ -461,12 +456,36 @@ impl EntityTable {
     ///
     /// The batch has no text column `_key`.
     pub(crate) fn count_missing(&self, batch: &RecordBatch) -> Result<u64, ArrowError> {
+        Ok(self.missing_rows(batch)?.len() as u64)
+    }
+
+    /// The number of those of which a property is a time before `oldest_ms`.
+    pub(crate) fn count_expired(
+        &self,
+        batch: &RecordBatch,
+        property: &str,
+        oldest_ms: i64,
+    ) -> Result<u64, ArrowError> {
+        let times = batch.column_by_name(property);
+        let times = times.and_then(|times| times.as_primitive_opt::<TimestampMillisecondType>());
+        let Some(times) = times else { return Ok(0) };
+        let is_expired = |row: &usize| times.is_valid(*row) && times.value(*row) < oldest_ms;
+        Ok(self.missing_rows(batch)?.into_iter().filter(is_expired).count() as u64)
+    }
+
+    fn missing_rows(&self, batch: &RecordBatch) -> Result<Vec<usize>, ArrowError> {
         let keys = TextColumn::from_batch(batch, KEY)?;
         let is_missing = |row: &usize| {
             let uid = keys.value(*row).and_then(|key| self.entity.uid_of_key(key));
             uid.is_some_and(|uid| self.keys.number(&uid).is_none())
         };
-        Ok((0..batch.num_rows()).filter(is_missing).count() as u64)
+        Ok((0..batch.num_rows()).filter(is_missing).collect())
+    }
+
+    /// The newest time of a property, in milliseconds since 1970-01-01 UTC; none if there is no time.
+    pub fn newest_ms(&self, property: &str) -> Option<i64> {
+        let place = self.entity.properties.iter().position(|known| known.name == property)?;
+        self.values[place].compared().newest_ms()
     }
 
     /// Closes the table: moves its values out and keeps only the numbers by key.
@@ -474,11 +493,5 @@ impl EntityTable {
         let values = std::mem::take(&mut self.values);
         let values = values.into_iter().map(PropertyValues::into_published).collect();
         ClosedEntities::new(self.entity, Arc::clone(&self.keys), values)
-    }
-}
-
-impl ValueQuality {
-    fn is_unreliable(self) -> bool {
-        self.lacks_column || (self.cells.lost > 0 && self.readable == 0)
     }
 }

@@ -115,6 +115,25 @@ impl Graph {
         }
     }
 
+    /// The number of entities of an earlier generation that are missing here, and whose `property` is a time before
+    /// `oldest_ms`, milliseconds since 1970-01-01 UTC.
+    ///
+    /// # Errors
+    ///
+    /// The batch is not a table of entities.
+    pub fn count_expired(
+        &self,
+        entity: &EntityType,
+        batch: &RecordBatch,
+        property: &str,
+        oldest_ms: i64,
+    ) -> Result<u64, ArrowError> {
+        match self.entities.get(entity.type_name) {
+            Some(table) => table.count_expired(batch, property, oldest_ms),
+            None => Ok(0),
+        }
+    }
+
     /// The number of edges of an earlier generation that are missing here. An edge that went with
     /// one of its ends does not count, because the step that makes the end accounts for it, unless
     /// that is the same step.
@@ -141,19 +160,18 @@ impl Graph {
         Ok(from.into_iter().zip(to).filter(is_missing).count() as u64)
     }
 
-    /// Restores the unreliable properties of a type, of which the export says nothing, from an
-    /// earlier generation's values of the same entities.
+    /// Keeps an earlier generation's values of the entities of a type where the export lacks a column and has no value.
     ///
     /// # Errors
     ///
     /// A batch is not a table of entities.
-    pub fn restore_unreliable(
+    pub fn keep_earlier(
         &mut self,
         entity: &EntityType,
         before: &[RecordBatch],
     ) -> Result<(), ArrowError> {
         match self.entities.get_mut(entity.type_name) {
-            Some(table) => table.restore_unreliable(before),
+            Some(table) => table.keep_earlier(before),
             None => Ok(()),
         }
     }

@@ -60,7 +60,8 @@ impl ColumnMap {
     pub fn missing_keys(&self, step: &Step) -> Vec<&'static str> {
         let is_there = |column: &&str| self.position(column).is_some();
         let without_key = step.entities.iter().filter(|entity| {
-            !is_there(&entity.key_column) && !entity.fallback_key_columns.iter().any(is_there)
+            !is_there(&entity.key_column)
+                && !entity.fallback_key_columns().any(|column| is_there(&column))
         });
         without_key.map(|entity| entity.key_column).collect()
     }
@@ -75,7 +76,8 @@ impl ColumnMap {
             .flat_map(|relationship| [relationship.from.column, relationship.to.column]);
         let ends: Vec<&str> = ends.flatten().collect();
         let undescribed = step.entities.iter().find(|entity| {
-            let keys = [&[entity.key_column], entity.fallback_key_columns, &ends].concat();
+            let mut keys = [&[entity.key_column], ends.as_slice()].concat();
+            keys.extend(entity.fallback_key_columns());
             let columns =
                 entity.properties.iter().flat_map(|property| property.columns.iter().copied());
             let own: Vec<&str> = columns.filter(|column| !keys.contains(column)).collect();

@@ -10,6 +10,7 @@ pub mod decoder;
 pub mod decompress;
 mod delimiter_scan;
 mod duplicate_rows;
+mod earlier_values;
 pub mod edges;
 pub mod entities;
 pub mod graph;

@@ -68,6 +68,11 @@ impl PropertyValues {
         unredacted.extend(property, &columns.unredacted, rows, zone)
     }
 
+    /// The values to publish.
+    pub(crate) fn published(&self) -> &Values {
+        &self.published
+    }
+
     /// The values to publish, for changes after all rows are compared.
     pub(crate) fn published_mut(&mut self) -> &mut Values {
         &mut self.published

@@ -15,7 +15,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::bit_util::get_bit;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use core_model::entity::{EntityType, KEY};
-use core_model::property::{Kind, Otherwise, Property, ValueType};
+use core_model::property::{Constant, Kind, Otherwise, Property, ValueType};
 
 pub(crate) use self::parsing::CellCounts;
 
@@ -131,11 +131,54 @@ impl Values {
         }
     }
 
+    /// Returns true if a value is the one of an entity without data: that of a constant or of a lookup for other cells,
+    /// or `uid` if the property falls back to it.
+    pub(crate) fn is_default(&self, property: &Property, uid: Option<&str>, place: usize) -> bool {
+        match property.kind {
+            Kind::Constant(value) | Kind::Lookup(_, Otherwise::Value(value)) => {
+                self.is_constant(value, place)
+            }
+            _ => uid.is_some_and(|uid| self.is_text(uid, place)),
+        }
+    }
+
+    fn is_constant(&self, constant: Constant, place: usize) -> bool {
+        match (self, constant) {
+            (_, Constant::Text(text)) => self.is_text(text, place),
+            (Self::Integer(builder), Constant::Integer(number)) => {
+                builder.values_slice()[place] == number
+            }
+            (Self::Boolean(builder), Constant::Boolean(flag)) => {
+                get_bit(builder.values_slice(), place) == flag
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns true if a value is this text, or a list of this text alone.
+    fn is_text(&self, text: &str, place: usize) -> bool {
+        let Self::TextList(builder) = self else {
+            return self.text(place) == Some(text.as_bytes());
+        };
+        let items = between(builder.offsets_slice(), place);
+        items.len() == 1 && text_of(builder.values_ref(), items.start) == text.as_bytes()
+    }
+
     /// Counts the times after `latest`, in milliseconds, among the first values.
     pub(crate) fn count_times_after(&self, latest: i64, first: usize) -> u64 {
         let Self::Timestamp(builder) = self else { return 0 };
         // A null is stored as zero, and `latest` is long after 1970.
         builder.values_slice().iter().take(first).filter(|&&time| time > latest).count() as u64
+    }
+
+    /// The newest time, in milliseconds; none if there is no time.
+    pub(crate) fn newest_ms(&self) -> Option<i64> {
+        let Self::Timestamp(builder) = self else { return None };
+        let places = 0..builder.len();
+        places
+            .filter(|place| self.is_valid(*place))
+            .map(|place| builder.values_slice()[place])
+            .max()
     }
 
     /// The number of values, nulls included.

@@ -197,9 +197,13 @@ fn entity_section(page: &mut String, entity: &EntityType) {
         class_list(entity),
         entity.key_column
     );
-    if !entity.fallback_key_columns.is_empty() {
-        let columns = code_list(entity.fallback_key_columns);
-        let _ = writeln!(page, "If it is empty, the key is derived from {columns}.");
+    if !entity.fallback_key.is_empty() {
+        let part = |columns: &&[&str]| {
+            let columns: Vec<String> = columns.iter().map(|column| format!("`{column}`")).collect();
+            columns.join(" or else ")
+        };
+        let parts: Vec<String> = entity.fallback_key.iter().map(part).collect();
+        let _ = writeln!(page, "If it is empty, the key is derived from {}.", parts.join(", "));
     }
     if !entity.newest_by.is_empty() {
         let times = code_list(entity.newest_by);

@@ -18,9 +18,10 @@ pub struct EntityType {
     pub resource: &'static str,
     /// The column whose value identifies an entity within its type.
     pub key_column: &'static str,
-    /// Columns that together identify an entity whose key cell is empty or missing; its key is
-    /// derived from them. If there are none, a row without a key is quarantined.
-    pub fallback_key_columns: &'static [&'static str],
+    /// The parts that together identify an entity whose key cell is empty or missing; its key is
+    /// derived from them. Each part is the first of its columns with a value. If there are no parts,
+    /// a row without a key is quarantined.
+    pub fallback_key: &'static [&'static [&'static str]],
     /// The times that show which of two conflicting rows is newer: the first property in which they
     /// differ decides, and the later time wins. If none decides, the greater values win, property
     /// by property, so that the order of the rows never matters.
@@ -30,6 +31,11 @@ pub struct EntityType {
 }
 
 impl EntityType {
+    /// Returns the columns from which keys are derived.
+    pub fn fallback_key_columns(&self) -> impl Iterator<Item = &'static str> {
+        self.fallback_key.iter().copied().flatten().copied()
+    }
+
     /// Rejects, at compile time, a type whose properties clash, whose key is not among its columns,
     /// or that lacks a property that its classes require.
     #[must_use]
@@ -204,7 +210,7 @@ mod tests {
         class: &[Class::Application],
         resource: "Thing",
         key_column: "thing.uid",
-        fallback_key_columns: &[],
+        fallback_key: &[],
         newest_by: &[],
         properties: &[
             text("name", &["thing.uid"], "Identifier.").never_null(),

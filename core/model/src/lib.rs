@@ -27,6 +27,6 @@ pub mod prelude {
         integer, lookup, not_collected, text, timestamp,
     };
     pub use crate::relationship::{EdgeProperty, End, RelationshipType, by_column, singleton};
-    pub use crate::step::{Query, Source, Step};
+    pub use crate::step::{Expiry, Query, Source, Step};
     pub use inventory;
 }

@@ -98,7 +98,7 @@ pub enum Conversion {
     List,
     /// The name in the first column and the version in the second, with this between them.
     NameAndVersion(&'static str),
-    /// The same, or the third column where both are empty.
+    /// The same, with the third column in place of an empty name.
     NameAndVersionElse(&'static str),
     /// A legal host name of 2 to 63 letters, digits and inner hyphens: the first label of a dotted
     /// name. Null for anything else.

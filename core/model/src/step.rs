@@ -54,6 +54,17 @@ pub struct Query {
     /// True for a step beyond JupiterOne's own integration: it is off unless its field has a query
     /// ID, and nothing depends on it.
     pub is_extra: bool,
+    /// The age at which the objects leave the table, if it is a table of events.
+    pub expiry: Option<Expiry>,
+}
+
+/// The age at which Nexthink removes events (Nexthink, data resolution and retention).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// The property with the time of an event.
+    pub property: &'static str,
+    /// The days for which an event is kept.
+    pub days: u16,
 }
 
 /// The widest line of a query text, in characters.
@@ -140,7 +151,7 @@ impl Step {
         let listed = self.columns();
         let mut columns = Vec::new();
         let fallback_columns =
-            self.entities.iter().flat_map(|entity| entity.fallback_key_columns.iter().copied());
+            self.entities.iter().flat_map(|entity| entity.fallback_key_columns());
         for column in fallback_columns.filter(|column| !listed.contains(column)) {
             push_once(&mut columns, column);
         }

@@ -39,9 +39,10 @@ const NAMED: [(&str, &str); 6] = [
     ("red hat enterprise linux", "rhel"),
     ("rocky linux", "rocky-linux"),
 ];
-/// The ends of the releases of an edition, and words of names that tell the edition.
+/// The ends of the releases of an edition, and words of names that tell the edition. The first that fits counts: Pro
+/// Education is supported as long as Pro (Microsoft Lifecycle, Windows 11 Home and Pro).
 const EDITIONS: [(&str, &[&str]); 2] =
-    [("-e", &["enterprise", "education"]), ("-w", &["home", "pro"])];
+    [("-w", &["home", "pro"]), ("-e", &["enterprise", "education"])];
 /// Words of long-term editions, in names of systems and of releases.
 const LONG_TERM: [&str; 3] = ["ltsc", "ltsb", "iot"];
 
@@ -126,7 +127,7 @@ mod tests {
     fn a_build_and_an_edition_give_one_date_and_a_build_alone_a_range() {
         let products =
             Products::parse(include_str!("../tests/data/products.json")).expect("products");
-        let table: [Case; 10] = [
+        let table: [Case; 11] = [
             (
                 "Windows 11 Enterprise 24H2 (64 bits)",
                 "10.0.26100.4061",
@@ -134,6 +135,11 @@ mod tests {
             ),
             (
                 "Windows 11 Pro 24H2",
+                "10.0.26100.1",
+                Some((&["11-24h2-w"], "2026-10-13 2026-10-13", "build and edition")),
+            ),
+            (
+                "Windows 11 Pro Education 24H2",
                 "10.0.26100.1",
                 Some((&["11-24h2-w"], "2026-10-13 2026-10-13", "build and edition")),
             ),

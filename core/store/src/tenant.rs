@@ -358,7 +358,8 @@ impl TenantStore {
         Ok(self.folder.join(file))
     }
 
-    pub(crate) fn folder(&self) -> &Path {
+    /// The tenant's folder in the store.
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 }

@@ -90,7 +90,8 @@ fn rotate(config: &Config) -> Result<Exit, Failure> {
 }
 
 fn retire(config: &Config, id: &str) -> Result<Exit, Failure> {
-    keys::retire(engine(config), id)?;
+    let remark = keys::retire(engine(config), id)?;
     output::result(&format!("key {id} is retired: its pseudonyms cannot be made again"));
+    output::notes(&Vec::from_iter(remark));
     Ok(Exit::Complete)
 }

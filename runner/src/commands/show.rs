@@ -69,7 +69,14 @@ pub(super) fn nql(global: &Global, fields: &[String], partitioned: bool) -> Resu
     let settings = config.as_deref();
     let of_parts =
         partitioned.then(|| core_settings::default_text("queries.*.partition.parameter"));
-    output::result(&saved_queries::texts(settings, fields, of_parts.as_deref())?);
+    let texts = saved_queries::texts(settings, fields, of_parts.as_deref())?;
+    if texts.is_empty() {
+        output::note(
+            "there is nothing to save: each query reads files or is off; name a query, such as `nql devices`",
+        );
+        return Ok(Exit::Complete);
+    }
+    output::result(&texts);
     Ok(Exit::Complete)
 }
 

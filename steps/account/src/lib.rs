@@ -31,7 +31,7 @@ pub static ACCOUNT: EntityType = EntityType {
     class: &[Class::Account],
     resource: "Account",
     key_column: "account.tenant_id",
-    fallback_key_columns: &[],
+    fallback_key: &[],
     newest_by: &[],
     properties: &[
         text("id", &["account.tenant_id"], "The Nexthink tenant.").never_null(),

@@ -16,6 +16,7 @@ pub static STEP: Step = Step {
         aliases: &[("alert.trigger_time", "alert.time")],
         partition_column: "alert.uid",
         is_extra: false,
+        expiry: Some(Expiry { property: "createdOn", days: 30 }),
     }),
     entities: &[&ALERT],
     relationships: &[&DEVICE_HAS_ALERT, &USER_HAS_ALERT],
@@ -44,9 +45,9 @@ const TRIGGER_TIME: &[&str] = &["alert.trigger_time"];
 const PRIORITY: &[&str] = &["monitor.priority"];
 const BEST_NAME: &[&str] = &["monitor.name", "monitor.nql_id", "alert.uid"];
 
-/// The columns that together identify an alert if the tenant has no `alert.uid`.
-const IDENTITY: &[&str] =
-    &["monitor.nql_id", "monitor.name", "device.uid", "user.uid", "alert.trigger_time"];
+/// The columns that together identify an alert if the tenant has no `alert.uid`. The name of a monitor may change.
+const IDENTITY: &[&[&str]] =
+    &[&["monitor.nql_id", "monitor.name"], &["device.uid"], &["user.uid"], &["alert.trigger_time"]];
 
 /// The Finding class's severity for each of Nexthink's priorities.
 const SEVERITIES: &[(&str, Constant)] = &[
@@ -70,7 +71,7 @@ pub static ALERT: EntityType = EntityType {
     class: &[Class::Alert, Class::Finding],
     resource: "Alert",
     key_column: "alert.uid",
-    fallback_key_columns: IDENTITY,
+    fallback_key: IDENTITY,
     // A recovered alert keeps the time of its trigger; a recurring one has a later trigger time.
     newest_by: &["createdOn", "recoveredOn"],
     properties: &[

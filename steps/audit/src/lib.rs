@@ -42,7 +42,7 @@ pub static AUDIT_EVENT: EntityType = EntityType {
     class: &[Class::Record],
     resource: "Audit Event",
     key_column: "audit.id",
-    fallback_key_columns: &[],
+    fallback_key: &[],
     newest_by: &[],
     properties: &[
         text("id", &["audit.id"], "The hash of the record and its position among identical ones.")

@@ -18,6 +18,7 @@ pub static STEP: Step = Step {
         aliases: &[],
         partition_column: "device.uid",
         is_extra: true,
+        expiry: None,
     }),
     entities: &[],
     relationships: &[&USER_USES_DEVICE],

@@ -15,6 +15,7 @@ pub static STEP: Step = Step {
         aliases: &[],
         partition_column: "device.uid",
         is_extra: false,
+        expiry: None,
     }),
     entities: &[&DEVICE],
     relationships: &[&ACCOUNT_HAS_DEVICE],
@@ -73,7 +74,7 @@ pub static DEVICE: EntityType = EntityType {
     class: &[Class::Device],
     resource: "Device",
     key_column: "device.uid",
-    fallback_key_columns: &[],
+    fallback_key: &[],
     newest_by: &["lastSeenOn"],
     properties: &[
         text("id", &["device.uid"], "Nexthink identifier of the device.").never_null(),

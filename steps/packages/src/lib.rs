@@ -15,6 +15,7 @@ pub static STEP: Step = Step {
         aliases: &[],
         partition_column: "device.uid",
         is_extra: false,
+        expiry: None,
     }),
     entities: &[&PACKAGE],
     relationships: &[&DEVICE_INSTALLED_PACKAGE],
@@ -39,7 +40,7 @@ pub static PACKAGE: EntityType = EntityType {
     class: &[Class::Application],
     resource: "Package",
     key_column: "package.uid",
-    fallback_key_columns: &[],
+    fallback_key: &[],
     newest_by: &[],
     properties: &[
         text("id", &["package.uid"], "Nexthink identifier of the package.").never_null(),
@@ -51,7 +52,7 @@ pub static PACKAGE: EntityType = EntityType {
             "displayName",
             &["package.name", "package.version", "package.uid"],
             Conversion::NameAndVersionElse(" "),
-            "Name and version of the package, else its identifier.",
+            "Name of the package, else its identifier, and version.",
         )
         .never_null(),
         text("publisher", &["package.publisher"], "Software publisher/vendor name.").required(),

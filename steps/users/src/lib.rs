@@ -15,6 +15,7 @@ pub static STEP: Step = Step {
         aliases: &[("user.name", "user.username")],
         partition_column: "user.uid",
         is_extra: false,
+        expiry: None,
     }),
     entities: &[&USER],
     relationships: &[&ACCOUNT_HAS_USER],
@@ -48,7 +49,7 @@ pub static USER: EntityType = EntityType {
     class: &[Class::User],
     resource: "User",
     key_column: "user.uid",
-    fallback_key_columns: &[],
+    fallback_key: &[],
     newest_by: &["lastSeenOn"],
     properties: &[
         text("id", &["user.uid"], "Nexthink identifier of the user.").never_null(),

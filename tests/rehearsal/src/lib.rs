@@ -15,6 +15,7 @@ pub static STEP: Step = Step {
         aliases: &[],
         partition_column: "rehearsal.uid",
         is_extra: true,
+        expiry: None,
     }),
     entities: &[&REHEARSAL],
     relationships: &[&ACCOUNT_HAS_REHEARSAL],
@@ -34,7 +35,7 @@ pub static REHEARSAL: EntityType = EntityType {
     class: &[Class::Application],
     resource: "Rehearsal",
     key_column: "rehearsal.uid",
-    fallback_key_columns: &[],
+    fallback_key: &[],
     newest_by: &[],
     properties: &[
         text("id", &["rehearsal.uid"], "Nexthink identifier.").never_null(),

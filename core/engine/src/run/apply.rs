@@ -25,6 +25,8 @@ use crate::cancellation::Cancellation;
 use crate::host::Host;
 use crate::settings::Settings;
 
+const DAY_MS: i64 = 24 * 3_600 * 1_000;
+
 /// The graph while it grows, and the report of each step.
 pub(super) struct Applier {
     pub(super) graph: Graph,
@@ -216,12 +218,13 @@ impl Applier {
             }
         };
         report.deliver(&delivery);
+        report.date_files(&delivery.modified_ms, self.host.now());
         let reader = Reader { step, reading: &self.reading, cancellation: &self.cancellation };
         match reader.read(&self.graph, &delivery) {
             Ok(mut read) => {
                 report.read(&read);
-                if !is_export && read.outcome == Outcome::Partial(PartialReason::LengthUnproven) {
-                    report.reason = Some(fetch_files::UNSETTLED.to_owned());
+                if !is_export {
+                    self.judge_files(step, &mut read.outcome, report);
                 }
                 self.reading.protection = read.tables.protection.take();
                 self.graph.add(read.tables);
@@ -243,6 +246,20 @@ impl Applier {
                 self.fail(step, kind, message, report);
                 Ok(Outcome::Failed)
             }
+        }
+    }
+
+    /// Makes files prove nothing if their end may be missing, or if later ones were read before.
+    fn judge_files(&self, step: &Step, outcome: &mut Outcome, report: &mut StepReport) {
+        if *outcome == Outcome::Partial(PartialReason::LengthUnproven) {
+            report.reason = Some(fetch_files::UNSETTLED.to_owned());
+        }
+        let before = self.state.files_modified_ms(step.id).iter();
+        let is_older =
+            report.files_modified_ms.iter().zip(before).any(|(now, before)| now < before);
+        if *outcome == Outcome::Complete && is_older {
+            *outcome = Outcome::Partial(PartialReason::LengthUnproven);
+            report.reason = Some(fetch_files::OLDER.to_owned());
         }
     }
 
@@ -277,11 +294,12 @@ impl Applier {
         // remove them; one row may have been an object of each type. Rows that the last run has left out already excuse
         // nothing: Nexthink goes on exporting them.
         let suppressed = report.rows.suppressed.saturating_sub(self.state.suppressed(step.id));
+        let excused = suppressed + self.expired(step)?;
         let removals = self.removals(step)?;
         let mut refused = removals.clone();
         refused.retain(|(type_name, before, removed)| {
             let is_accepted = self.accept_shrink.iter().any(|accepted| accepted == type_name);
-            let removed = removed.saturating_sub(suppressed);
+            let removed = removed.saturating_sub(excused);
             ShrinkGuard::default().rejects(*before, removed) && !is_accepted
         });
         if refused.is_empty() {
@@ -303,6 +321,25 @@ impl Applier {
             flags.collect::<Vec<_>>().join(" ")
         ));
         Ok(Outcome::Partial(PartialReason::Shrunk))
+    }
+
+    /// Counts the events of the previous generation that are gone because of their age. Each has one relationship of a
+    /// type at most. The age is reckoned from the newest event, since the clock may be wrong.
+    fn expired(&self, step: &Step) -> anyhow::Result<u64> {
+        let Some(expiry) = step.query().and_then(|query| query.expiry) else { return Ok(0) };
+        let mut expired = 0;
+        for entity in step.entities {
+            let table = self.graph.entity_table(entity.type_name);
+            let Some(newest) = table.and_then(|table| table.newest_ms(expiry.property)) else {
+                continue;
+            };
+            let newest = newest.min(self.host.now().to_timestamp().as_millisecond());
+            let oldest = newest - i64::from(expiry.days) * DAY_MS;
+            for batch in self.before(TableKind::Entity, entity.type_name)? {
+                expired += self.graph.count_expired(entity, &batch?, expiry.property, oldest)?;
+            }
+        }
+        Ok(expired)
     }
 
     /// Returns, for each type of the step, the number of objects in the previous generation, and how many of them a
@@ -387,14 +424,12 @@ impl Applier {
     /// Keeps the earlier values of properties that the export does not have.
     fn keep_doubtful(&mut self, entity: &'static EntityType) -> anyhow::Result<()> {
         let table = self.graph.entity_table(entity.type_name);
-        if table
-            .is_none_or(|table| table.is_empty() || table.unreliable_properties().next().is_none())
-        {
+        if table.is_none_or(|table| table.is_empty() || !table.may_keep_earlier()) {
             return Ok(());
         }
         let before = self.before(TableKind::Entity, entity.type_name)?;
         let before = before.collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(self.graph.restore_unreliable(entity, &before)?)
+        Ok(self.graph.keep_earlier(entity, &before)?)
     }
 
     /// The rows of a type in the previous generation; none if it has no such table.

@@ -93,6 +93,8 @@ pub(super) struct FetchedFiles {
     pub narrowing: Narrowing,
     /// The time that Nexthink took to prepare the whole, if this run saw that.
     pub prepared: Option<Duration>,
+    /// The times of the last change of files in place of an export, in milliseconds since 1970-01-01 UTC.
+    pub modified_ms: Vec<u64>,
 }
 
 /// A results file that has arrived.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use core_bucket::{BucketError, BucketFile, RequestErrorKind};
-use core_ingest::decompress::Compression;
 use core_nexthink::ErrorKind;
 use futures::TryStreamExt as _;
 use tokio::fs::File;
@@ -17,13 +16,16 @@ use super::exports::{FetchedFile, FetchedFiles};
 use crate::export_files::{ExportFile, ExportFileError, FilePattern, LocalFile};
 use crate::moment::Moment;
 
-/// The time without a change after which a plain file counts as complete. A writer that pauses for longer is not
-/// noticed.
+/// The time without a change after which a file counts as complete. A writer that pauses for longer is not noticed.
+/// A compressed file proves nothing before that: some writers add one compressed member after the other.
 const UNCHANGED: Duration = Duration::from_mins(1);
 
-/// The reason why a dataset is partial if one of its plain files changed more recently.
-pub(super) const UNSETTLED: &str = "a file was changed less than a minute ago, so that its end may be missing; a \
-                                    compressed file would prove its end";
+/// The reason why a dataset is partial if one of its files changed more recently.
+pub(super) const UNSETTLED: &str =
+    "a file was changed less than a minute ago, so that its end may be missing";
+
+/// The reason why a dataset is partial if a file was written before the one that the last complete run has read.
+pub(super) const OLDER: &str = "a file is older than the one that an earlier run has read";
 
 /// The number of bytes to copy at once.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -111,6 +113,7 @@ pub(super) async fn fetch(
             0 => step_id.to_owned(),
             _ => format!("{step_id}.{number}"),
         };
+        fetched.modified_ms.push(newest.modified_ms());
         let (bytes, length_proven) = match newest {
             ExportFile::Local(file) => copy(&file, &download, files, now).await?,
             // A bucket shows a file only when it is whole.
@@ -141,7 +144,6 @@ async fn copy(
     let source = File::open(&file.path).await.map_err(unreadable)?;
     let before = source.metadata().await.map_err(unreadable)?;
     let mut source = BufReader::with_capacity(CHUNK_BYTES, source);
-    let compression = Compression::detect(source.fill_buf().await.map_err(unreadable)?);
     files.downloads().remove(download).map_err(|error| unwritable(io::Error::other(error)))?;
     let mut sink = files.write(download).map_err(unwritable)?;
     let mut bytes = 0;
@@ -161,10 +163,7 @@ async fn copy(
     if bytes != before.len() || after.len() != before.len() || changed(&after) != changed(&before) {
         return Err(FetchFileError::Changed(name()));
     }
-    // A compressed file proves its end when it is read.
-    let is_compressed = compression != Compression::None;
-    let is_unchanged = changed(&after).is_some_and(|modified| is_settled(modified, now));
-    Ok((bytes, is_compressed || is_unchanged))
+    Ok((bytes, changed(&after).is_some_and(|modified| is_settled(modified, now))))
 }
 
 /// Copies a file of a bucket. Returns the number of its bytes.

@@ -8,6 +8,9 @@ use core_terminal::count;
 /// The number of quarantined rows of a step that are listed.
 const LISTED_ROWS: usize = 3;
 
+/// The age of a file that needs no remark, in days: some writers come once a week.
+const FRESH_FILE_DAYS: u64 = 7;
+
 impl RunReport {
     /// The remarks on all steps, then those on the audit trail.
     pub fn remarks(&self) -> Vec<String> {
@@ -77,6 +80,9 @@ impl StepReport {
         }
         let unnoticed = self.narrowing.as_ref().and_then(Narrowing::unnoticed_limit);
         remarks.extend(unnoticed.map(str::to_owned));
+        if let Some(days) = self.files_age_days.filter(|days| *days > FRESH_FILE_DAYS) {
+            remarks.push(format!("the file that was read is {days} days old"));
+        }
         self.remark_on_columns(has_previous, &mut remarks);
         self.remark_on_values(&mut remarks);
         self.remark_on_rows(&mut remarks);

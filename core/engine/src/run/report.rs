@@ -26,6 +26,8 @@ use crate::failure::Ending;
 use crate::host::Host;
 use crate::moment::Moment;
 
+const DAY_MS: u64 = 24 * 3_600 * 1_000;
+
 /// The report in the folder of its generation.
 pub(crate) const FILE: &str = "run.json";
 
@@ -103,6 +105,13 @@ pub struct StepReport {
     pub parts: u32,
     /// The time that Nexthink took to prepare the export of the whole query, in milliseconds, if this run saw that.
     pub prepared_ms: Option<u64>,
+    /// The times of the last change of the files that took the place of an export, in milliseconds since 1970-01-01
+    /// UTC.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files_modified_ms: Vec<u64>,
+    /// The age of the oldest of them, in days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files_age_days: Option<u64>,
     /// The accounts of its rows.
     pub rows: Rows,
     /// Entities of the step's types, carried-over ones included.
@@ -310,7 +319,7 @@ impl StepReport {
 
     /// Adds the facts about the downloads.
     pub(super) fn deliver(&mut self, delivery: &FetchedFiles) {
-        let FetchedFiles { files, truncated, lacking, parts, narrowing, prepared } = delivery;
+        let FetchedFiles { files, truncated, lacking, parts, narrowing, prepared, .. } = delivery;
         self.narrowing =
             Some(narrowing.clone()).filter(|narrowing| *narrowing != Narrowing::default());
         let whole = truncated.iter().chain(files).find(|file| file.pattern.is_none());
@@ -321,6 +330,13 @@ impl StepReport {
         self.bytes = files.iter().chain(truncated).map(|file| file.bytes).sum();
         let truncated = "truncated at Nexthink's maximum";
         self.reason = lacking.as_ref().map(|lacking| format!("{truncated}, and {lacking}"));
+    }
+
+    /// Adds the dates of files in place of an export. One that is dated ahead of the clock counts as of now.
+    pub(super) fn date_files(&mut self, modified_ms: &[u64], now: Moment) {
+        self.files_modified_ms = modified_ms.iter().map(|ms| *ms.min(&now.0)).collect();
+        let oldest = self.files_modified_ms.iter().min();
+        self.files_age_days = oldest.map(|ms| (now.0 - ms) / DAY_MS);
     }
 
     /// Adds the facts about the rows.
@@ -376,7 +392,7 @@ impl StepReport {
             self.future_times.extend(table.future_times(now.to_timestamp()));
             self.alike_keys += table.keys_that_differ_by_case();
             if !table.is_empty() {
-                self.doubtful.extend(table.unreliable_properties());
+                self.doubtful.extend(table.doubtful_properties());
                 let of_connector =
                     entity.properties.iter().filter(|property| needs_connector(property));
                 let names = of_connector.map(|property| property.name);

@@ -49,6 +49,10 @@ pub struct StepState {
     /// The rows about erased people that were left out by the last run that has read them.
     #[serde(default)]
     pub(super) suppressed: u64,
+    /// The times of the last change of the files that its last complete run has read in place of an export, in
+    /// milliseconds since 1970-01-01 UTC, in the order of their patterns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) files_modified_ms: Vec<u64>,
 }
 
 impl RunState {
@@ -60,7 +64,11 @@ impl RunState {
                 _ => step.rows.suppressed.max(before.suppressed(step.id)),
             };
             let (id, reason) = (step.id.to_owned(), step.reason.clone());
-            StepState { id, outcome: step.outcome, reason, suppressed }
+            let files_modified_ms = match step.outcome {
+                StepOutcome::Complete => step.files_modified_ms.clone(),
+                _ => before.files_modified_ms(step.id).to_vec(),
+            };
+            StepState { id, outcome: step.outcome, reason, suppressed, files_modified_ms }
         });
         let steps = steps.collect();
         let mut prepared_ms = before.prepared_ms;
@@ -99,6 +107,12 @@ impl RunState {
         self.steps.iter().find(|known| known.id == step).map_or(0, |known| known.suppressed)
     }
 
+    /// The times of the files of the last complete run of a step.
+    pub(super) fn files_modified_ms(&self, step: &str) -> &[u64] {
+        let known = self.steps.iter().find(|known| known.id == step);
+        known.map_or(&[], |known| &known.files_modified_ms)
+    }
+
     /// Reads the state of the generation before a run, if there is one.
     pub(super) fn before(previous: Option<&Generation>) -> Self {
         previous.map(Self::read).unwrap_or_default()
@@ -128,6 +142,7 @@ impl RunState {
             outcome,
             reason,
             suppressed: 0,
+            files_modified_ms: Vec::new(),
         });
         let (steps, prepared_ms) = (steps.collect(), BTreeMap::new());
         let failed_checks = BTreeSet::new();

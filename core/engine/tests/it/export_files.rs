@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use arrow_array::cast::AsArray as _;
 use core_bucket::FileFolder;
 use core_engine::export_files::FilePattern;
 use core_engine::run::Finished;
@@ -14,7 +15,7 @@ use core_engine::run::report::{StepOutcome, StepReport};
 use core_engine::{Ending, FailureKind, Moment};
 use core_privacy::profile::Profile;
 use core_simulator::{Compression, SavedQuery, write_results};
-use core_store::Generation;
+use core_store::{Generation, TableKind};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use tempfile::TempDir;
@@ -215,7 +216,7 @@ async fn a_file_that_a_bucket_lacks_or_that_is_cut_keeps_what_is_published() {
     assert_eq!(rows(&exports.published(), "nexthink_alert"), alerts);
 }
 
-/// A file whose end may be missing removes nothing; what says where it ends does not have to wait.
+/// A file whose end may be missing removes nothing. A compressed one may grow by another member.
 #[tokio::test]
 async fn a_file_that_may_still_grow_is_no_proof_that_anything_is_gone() {
     let exports = Exports::new().await;
@@ -239,7 +240,7 @@ async fn a_file_that_may_still_grow_is_no_proof_that_anything_is_gone() {
         let packed = exports.export(SavedQuery::Users, compression);
         exports.write("users-2.csv", &packed, just_now);
         let finished = exports.run().await;
-        assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+        assert_eq!(step(&finished, "fetch-users").outcome, StepOutcome::Partial);
         exports.write("users-2.csv", &packed[..packed.len() - 3], just_now);
         let finished = exports.run().await;
         let report = step(&finished, "fetch-users");
@@ -248,6 +249,134 @@ async fn a_file_that_may_still_grow_is_no_proof_that_anything_is_gone() {
         assert!(reason.starts_with("the file "), "{reason}");
         assert_eq!(rows(&exports.published(), "nexthink_user"), users);
     }
+}
+
+#[tokio::test]
+async fn a_file_that_is_older_than_one_that_was_read_removes_nothing() {
+    let exports = Exports::new().await;
+    let text = exports.csv(SavedQuery::Users);
+    let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    exports.write("users-0.csv", &lines[..lines.len() - 1].concat(), hours_before(NOON, 8 * 24));
+    exports.run().await;
+    let users = rows(&exports.published(), "nexthink_user");
+    std::fs::remove_file(exports.folder.path().join("users-1.csv")).expect("it is there");
+    std::os::unix::fs::symlink("nowhere", exports.folder.path().join("users-3.csv"))
+        .expect("a link can be made");
+    let finished = exports.run().await;
+    let report = step(&finished, "fetch-users");
+    assert_eq!(report.outcome, StepOutcome::Partial);
+    assert_eq!(report.files_age_days, Some(8));
+    let reason = report.reason.as_deref().expect("it says why");
+    assert!(reason.starts_with("a file is older than the one"), "{reason}");
+    let remarks = finished.report.remarks().join("\n");
+    assert!(remarks.contains("the file that was read is 8 days old"), "{remarks}");
+    assert_eq!(rows(&exports.published(), "nexthink_user"), users);
+    // An older file stays older, until there is a newer one.
+    let again = exports.run().await;
+    assert_eq!(step(&again, "fetch-users").outcome, StepOutcome::Partial);
+    exports.write("users-4.csv", &text, hours_before(NOON, 1));
+    let finished = exports.run().await;
+    assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+}
+
+/// Runs with a file for one of the queries; each number is an hour later.
+async fn run_with(exports: &mut Exports, name: &'static str, number: u64, text: &str) -> Finished {
+    let files = vec![pattern(exports.folder.path(), "own-*")];
+    exports.tenant.settings.files.insert(name, files);
+    let modified = hours_before(NOON, 9) + Duration::from_hours(number);
+    exports.write(&format!("own-{number}.csv"), text.as_bytes(), modified);
+    exports.run().await
+}
+
+/// The values of a property, sorted.
+fn values(generation: &Generation, type_name: &str, property: &str) -> Vec<String> {
+    let batches = generation.batches(TableKind::Entity, type_name).expect("it has the table");
+    let mut values = Vec::new();
+    for batch in batches {
+        let batch = batch.expect("it can be read");
+        let column = batch.column_by_name(property).expect("it has the property");
+        let column = column.as_string::<i32>();
+        values.extend(column.iter().map(|value| value.unwrap_or("null").to_owned()));
+    }
+    values.sort_unstable();
+    values
+}
+
+#[tokio::test]
+async fn a_value_of_one_column_counts_if_another_one_is_missing() {
+    let mut exports = Exports::new().await;
+    let all = "user.uid,user.name,user.upn,user.ad.full_name\n";
+    let file = format!("{all}u1,jdoe,jane.doe@acme.example,Jane Doe\nu2,rroe,,Rita Roe\n");
+    run_with(&mut exports, "users", 1, &file).await;
+    let names = |exports: &Exports| values(&exports.published(), "nexthink_user", "name");
+    assert_eq!(names(&exports), ["Jane Doe", "Rita Roe"]);
+    // The full name is not exported any more: the login names of today count.
+    let file = "user.uid,user.name,user.upn\nu1,jsmith,jane.smith@acme.example\nu2,,\n";
+    let finished = run_with(&mut exports, "users", 2, file).await;
+    assert_eq!(names(&exports), ["Rita Roe", "jsmith"]);
+    let report = step(&finished, "fetch-users");
+    assert_eq!(report.outcome, StepOutcome::Complete);
+    assert!(report.doubtful.contains(&"name"), "{:?}", report.doubtful);
+    let file = "user.uid,user.name,user.upn\nu1,jmiller,jane.miller@acme.example\nu2,rroe,\n";
+    let finished = run_with(&mut exports, "users", 3, file).await;
+    assert_eq!(names(&exports), ["jmiller", "rroe"]);
+    let doubtful = &step(&finished, "fetch-users").doubtful;
+    assert!(doubtful.contains(&"firstName") && !doubtful.contains(&"name"), "{doubtful:?}");
+}
+
+#[tokio::test]
+async fn a_name_without_its_version_and_a_version_without_its_name_keep_what_was_whole() {
+    let mut exports = Exports::new().await;
+    let name = |exports: &Exports| values(&exports.published(), "nexthink_package", "displayName");
+    let file = "package.uid,package.name,package.version\np1,Zoom,1.0\np2,Edge,2.0\n";
+    run_with(&mut exports, "packages", 1, file).await;
+    let file = "package.uid,package.version\np1,1.1\np2,2.0\n";
+    run_with(&mut exports, "packages", 2, file).await;
+    assert_eq!(name(&exports), ["Edge 2.0", "Zoom 1.0"]);
+    let file = "package.uid,package.name\np1,Zoom\np2,Chrome\n";
+    run_with(&mut exports, "packages", 3, file).await;
+    assert_eq!(name(&exports), ["Chrome", "Zoom 1.0"]);
+}
+
+const ALERTS: &str = "alert.status,alert.trigger_time,monitor.name,monitor.nql_id,monitor.priority,device.uid,user.uid";
+
+#[tokio::test]
+async fn alerts_without_identifiers_are_complete_and_keep_their_keys_if_a_monitor_is_renamed() {
+    let mut exports = Exports::new().await;
+    let alert = |name: &str, priority: &str| {
+        format!("{ALERTS}\nopen,2026-02-01 08:00:00,{name},#disk,{priority},,\n")
+    };
+    run_with(&mut exports, "alerts", 2, &alert("Disk", "critical")).await;
+    let keys = |exports: &Exports| values(&exports.published(), "nexthink_alert", "_key");
+    let before = keys(&exports);
+    let finished = run_with(&mut exports, "alerts", 3, &alert("Full disk", "informational")).await;
+    let report = step(&finished, "fetch-alerts");
+    assert_eq!((report.outcome, report.reason.as_deref()), (StepOutcome::Complete, None));
+    assert_eq!((before.len(), keys(&exports)), (1, before));
+    // A priority without a severity says that the earlier severity is over.
+    assert_eq!(values(&exports.published(), "nexthink_alert", "severity"), ["null"]);
+}
+
+/// Nexthink keeps alerts for 30 days.
+#[tokio::test]
+async fn alerts_that_are_gone_by_their_age_are_no_shrinking_estate() {
+    let mut exports = Exports::new().await;
+    let of_month = |month: u8| -> String {
+        let alert = |day: u8| format!("open,2026-{month:02}-{day:02} 08:00:00,m,#m{day},high,,\n");
+        (1..26).map(alert).collect()
+    };
+    let newest = "open,2026-02-28 08:00:00,new,#new,high,,\n";
+    let (january, february) = (of_month(1), of_month(2));
+    let all = format!("{ALERTS}\n{january}{february}{newest}");
+    run_with(&mut exports, "alerts", 1, &all).await;
+    let finished =
+        run_with(&mut exports, "alerts", 2, &format!("{ALERTS}\n{january}{newest}")).await;
+    assert_eq!(step(&finished, "fetch-alerts").outcome, StepOutcome::Partial);
+    let finished =
+        run_with(&mut exports, "alerts", 3, &format!("{ALERTS}\n{february}{newest}")).await;
+    let report = step(&finished, "fetch-alerts");
+    assert_eq!((report.outcome, report.reason.as_deref()), (StepOutcome::Complete, None));
+    assert_eq!(rows(&exports.published(), "nexthink_alert"), 26);
 }
 
 #[tokio::test]

@@ -34,7 +34,8 @@ async fn an_earlier_key_can_be_retired_and_the_active_one_cannot() {
         let refused = keys::retire(tenant.engine(), id).expect_err("it cannot be retired");
         assert_eq!(refused.kind, FailureKind::Configuration, "{id}");
     }
-    keys::retire(tenant.engine(), &first).expect("no generation needs it");
+    let remark = keys::retire(tenant.engine(), &first).expect("no generation needs it");
+    assert_eq!(remark, None);
     assert_eq!(load_keys(tenant.engine()).expect("it can be read").active_id(), second);
     let ledger = tenant.ledger();
     let actions: Vec<_> = ledger.iter().map(|entry| entry.record.facts["action"].clone()).collect();
@@ -51,6 +52,10 @@ async fn a_key_that_the_published_generation_needs_is_not_retired_before_the_nex
     let refused = keys::retire(tenant.engine(), &first).expect_err("it is needed");
     assert_eq!(refused.kind, FailureKind::Configuration);
     assert!(refused.error.to_string().ends_with(": run first"), "{}", refused.error);
+    tenant.run().await.expect("it runs");
+    let remark = keys::retire(tenant.engine(), &first).expect("nothing published needs it");
+    let remark = remark.expect("an older generation has its pseudonyms");
+    assert!(remark.starts_with("its pseudonyms are in 1 kept generation"), "{remark}");
 }
 
 #[tokio::test]

@@ -152,6 +152,15 @@ fn a_typed_uid_is_not_taken_for_a_login_once_it_is_known() {
 }
 
 #[test]
+fn a_person_is_found_by_the_key_that_queries_show() {
+    let place = Place::new();
+    place.publish(1, &[(USERS, vec![user("u-zoe-1", json!({ "username": ["ACME\\zoe"] }))])]);
+    let zoe = place.find(SubjectKind::User, &["nexthink_user:u-zoe-1"]).expect("it is one");
+    assert_eq!(zoe.keys, BTreeSet::from(["nexthink_user:u-zoe-1".to_owned()]));
+    assert!(has(&zoe.identifiers, IdentifierKind::UserUid, "u-zoe-1"));
+}
+
+#[test]
 fn a_person_behind_a_pseudonym_is_found_by_the_address() {
     let keys = keys();
     let pseudonyms = Pseudonyms::new(&keys, NAME);

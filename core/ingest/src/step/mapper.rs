@@ -91,7 +91,13 @@ impl Mapper {
     /// Adds the current file's missing columns to the account, and ends the file.
     pub(super) fn end_file(&mut self, account: &mut RowAccount) {
         let columns = self.columns.take().expect("a file that ends well has a header");
-        let lacks = |end: &End| end.column.is_some_and(|column| columns.position(column).is_none());
+        // An end that the step makes itself has the key of its row, which may be derived.
+        let is_own = |end: &End| {
+            self.step.entities.iter().any(|entity| entity.type_name == end.entity.type_name)
+        };
+        let lacks = |end: &End| {
+            !is_own(end) && end.column.is_some_and(|column| columns.position(column).is_none())
+        };
         let relationships = self.step.relationships.iter();
         let without_end = relationships
             .filter(|relationship| lacks(&relationship.from) || lacks(&relationship.to));
@@ -166,14 +172,12 @@ impl Mapper {
         for (entity, derived) in self.step.entities.iter().zip(derived_keys) {
             derived.clear();
             let keys = batch.column(columns.position(entity.key_column));
-            if entity.fallback_key_columns.is_empty() || keys.cells().all(|cell| !cell.is_empty()) {
+            if entity.fallback_key.is_empty() || keys.cells().all(|cell| !cell.is_empty()) {
                 continue;
             }
-            let parts: Vec<Column<'_>> = entity
-                .fallback_key_columns
-                .iter()
-                .map(|column| batch.column(columns.position(column)))
-                .collect();
+            let column = |name: &&str| batch.column(columns.position(name));
+            let parts: Vec<Vec<Column<'_>>> =
+                entity.fallback_key.iter().map(|part| part.iter().map(column).collect()).collect();
             derived.extend((0..batch.len()).map(|row| derive_key(&parts, row)));
         }
     }
@@ -250,11 +254,12 @@ fn push_new(names: &mut Vec<&'static str>, found: impl Iterator<Item = &'static 
 
 /// Derives a key from the cells that identify a row's entity together; empty if they are all empty.
 /// The same cells give the same key on every run and every machine.
-fn derive_key(parts: &[Column<'_>], row: usize) -> String {
+fn derive_key(parts: &[Vec<Column<'_>>], row: usize) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut is_empty = true;
     for part in parts {
-        let cell = part.cell(row);
+        let mut cells = part.iter().map(|column| column.cell(row));
+        let cell = cells.find(|cell| !cell.is_empty()).unwrap_or_default();
         is_empty &= cell.is_empty();
         // The length keeps `ab`, `c` apart from `a`, `bc`.
         hasher.update(&(cell.len() as u64).to_le_bytes());

@@ -137,7 +137,7 @@ impl Values {
         }
     }
 
-    /// Appends a name and a version, or a fallback column where both are empty.
+    /// Appends a name and a version. A fallback column takes the place of an empty name.
     fn extend_named_versions(&mut self, columns: &[Column<'_>], rows: &[usize], separator: &str) {
         let Self::Text(builder) = self else { unreachable!("the kind decides the values") };
         let [name, version, fallback @ ..] = columns else {
@@ -146,15 +146,15 @@ impl Values {
         let mut joined = String::new();
         for &row in rows {
             joined.clear();
-            joined.push_str(name.cell(row));
+            joined.push_str(match name.cell(row) {
+                "" => first_cell(fallback, row),
+                name => name,
+            });
             let version = convert::version(version.cell(row));
             if !joined.is_empty() && !version.is_empty() {
                 joined.push_str(separator);
             }
             joined.push_str(&version);
-            if joined.is_empty() {
-                joined.push_str(first_cell(fallback, row));
-            }
             builder.append_option((!joined.is_empty()).then(|| cut(&joined)));
         }
     }
@@ -240,7 +240,8 @@ impl Values {
         for &row in rows {
             let cell = first_cell(columns, row);
             let value = look_up(table, otherwise, cell);
-            counts.add(value.is_none() && !cell.is_empty(), value.is_some());
+            // A word that the table does not have says that the earlier value is over.
+            counts.unreadable += u64::from(value.is_none() && !cell.is_empty());
             self.append_constant(value);
         }
         counts

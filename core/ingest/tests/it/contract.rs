@@ -123,7 +123,7 @@ fn h1_a_changed_query_is_rejected_or_its_missing_columns_are_named() {
     assert!(account.missing_columns.contains(&name));
     assert_eq!(account.unknown_columns, 1);
     let table = graph.entity_table(PARCEL.type_name).expect("made");
-    assert!(table.unreliable_properties().any(|name| name == "name"));
+    assert!(table.doubtful_properties().any(|name| name == "name"));
     // An end of the edges is dropped: no edge of the type may be removed.
     let account = ingest(&mut Graph::default(), &THINGS, "thing.uid\n1\n");
     assert_eq!(account.missing_ends, ["shop_shelf_has_thing"]);

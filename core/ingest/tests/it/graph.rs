@@ -208,10 +208,10 @@ fn a_property_that_the_export_lacks_keeps_its_value() {
     let mut now = Graph::default();
     ingest(&mut now, &SHELVES, TWO_SHELVES);
     ingest(&mut now, &THINGS, "shelf.uid,thing.uid,thing.label\ns1,t1,\ns1,t2,blue\n");
-    let unreliable_properties =
-        now.entity_table(THING.type_name).expect("made").unreliable_properties();
-    assert_eq!(unreliable_properties.collect::<Vec<_>>(), ["name", "displayName"]);
-    now.restore_unreliable(&THING, &things).expect("a table of things");
+    let doubtful_properties =
+        now.entity_table(THING.type_name).expect("made").doubtful_properties();
+    assert_eq!(doubtful_properties.collect::<Vec<_>>(), ["name", "displayName"]);
+    now.keep_earlier(&THING, &things).expect("a table of things");
     let listing = listing::list(now, &THINGS).expect("the schema fits");
     // The label was listed and is empty, so it is removed; the name was not listed, so it stays.
     assert!(listing.contains("_key: \"shop_thing:t1\"\nname: \"one\"\ndisplayName: \"one\"\n\n"));

@@ -17,7 +17,7 @@ pub(crate) static SHELF: EntityType = EntityType {
     class: &[Class::Application],
     resource: "Shelf",
     key_column: "shelf.uid",
-    fallback_key_columns: &[],
+    fallback_key: &[],
     newest_by: &[],
     properties: &[text("name", &["shelf.uid"], "Name.").never_null(), display_name(&["shelf.uid"])],
 }
@@ -28,7 +28,7 @@ pub(crate) static THING: EntityType = EntityType {
     class: &[Class::Application],
     resource: "Thing",
     key_column: "thing.uid",
-    fallback_key_columns: &["thing.serial", "thing.maker"],
+    fallback_key: &[&["thing.serial", "thing.number"], &["thing.maker"]],
     newest_by: &[],
     properties: &[
         text("name", &["thing.name", "thing.uid"], "Name.").never_null(),
@@ -44,7 +44,7 @@ pub(crate) static PARCEL: EntityType = EntityType {
     class: &[Class::Application],
     resource: "Parcel",
     key_column: "parcel.uid",
-    fallback_key_columns: &[],
+    fallback_key: &[],
     newest_by: &["seenOn", "sentOn"],
     properties: &[
         text("name", &["parcel.name", "parcel.uid"], "Name.").never_null(),
@@ -82,6 +82,7 @@ const fn query(table: &'static str) -> Source {
         aliases: &[("thing.label", "thing.tag")],
         partition_column: "thing.uid",
         is_extra: false,
+        expiry: None,
     })
 }
 

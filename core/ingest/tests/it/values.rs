@@ -71,7 +71,7 @@ fn g17_a_property_with_only_never_times_does_not_keep_its_old_value() {
     let rows = "parcel.uid,parcel.name,parcel.sent,parcel.seen,parcel.weight,parcel.kind,parcel.tags,parcel.fragile\na,,1970-01-01 00:00:00,x,,,,\n";
     ingest(&mut graph, &PARCELS, rows);
     let table = graph.entity_table(PARCEL.type_name).expect("made");
-    assert_eq!(table.unreliable_properties().collect::<Vec<_>>(), ["seenOn"]);
+    assert_eq!(table.doubtful_properties().collect::<Vec<_>>(), ["seenOn"]);
 }
 
 #[test]

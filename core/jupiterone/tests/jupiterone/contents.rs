@@ -22,7 +22,7 @@ static EXTRA: EntityType = EntityType {
     class: &[Class::Record],
     resource: "Login",
     key_column: "login.uid",
-    fallback_key_columns: &[],
+    fallback_key: &[],
     newest_by: &[],
     properties: &[],
 };
@@ -39,6 +39,7 @@ static EXTRA_STEP: Step = Step {
         aliases: &[],
         partition_column: "login.uid",
         is_extra: true,
+        expiry: None,
     }),
     entities: &[&EXTRA],
     relationships: &[],

@@ -25,7 +25,7 @@ static ACCOUNT: EntityType = EntityType {
     class: &[Class::Account],
     resource: "Account",
     key_column: "account.id",
-    fallback_key_columns: &[],
+    fallback_key: &[],
     newest_by: &[],
     properties: &[],
 };
@@ -35,7 +35,7 @@ static EVENT_TYPE: EntityType = EntityType {
     class: &[Class::Record],
     resource: "Event",
     key_column: "event.id",
-    fallback_key_columns: &[],
+    fallback_key: &[],
     newest_by: &[],
     properties: &[
         text("name", &["event.id"], "The name.").never_null(),

@@ -43,7 +43,7 @@ const fn entity(
         class,
         resource,
         key_column,
-        fallback_key_columns: &[],
+        fallback_key: &[],
         newest_by: &[],
         properties: &[],
     }

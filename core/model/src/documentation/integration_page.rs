@@ -197,7 +197,7 @@ mod tests {
         class: &[Class::Alert, Class::Application],
         resource: "Zoo",
         key_column: "zoo.uid",
-        fallback_key_columns: &[],
+        fallback_key: &[],
         newest_by: &[],
         properties: &[
             text("name", &["zoo.uid"], "Identifier.").never_null(),
@@ -211,7 +211,7 @@ mod tests {
         class: &[Class::Application],
         resource: "Ant",
         key_column: "ant.uid",
-        fallback_key_columns: &[],
+        fallback_key: &[],
         newest_by: &[],
         properties: &[
             text("name", &["ant.uid"], "Identifier.").never_null(),
@@ -254,6 +254,7 @@ mod tests {
             aliases: &[],
             partition_column: "ant.uid",
             is_extra: false,
+            expiry: None,
         }),
         entities: &[&ANT],
         relationships: &[&ZOO_HAS_ANT],

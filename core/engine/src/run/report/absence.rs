@@ -27,8 +27,8 @@ impl Dangling {
     fn remark(self, step: &str, relationship: &str) -> String {
         let Dangling { rows, of } = self;
         let advice = if rows == of {
-            ": the queries of its two ends have no object in common; compare their `where` clauses, and the \
-             columns that name the other end"
+            ": the step of one end has not run, or the queries of its two ends have no object in common; compare \
+             their `where` clauses, and the columns that name the other end"
         } else {
             ": they name an object that no export has, for example one that was removed meanwhile or that \
              another query leaves out"
