@@ -190,7 +190,9 @@ impl core_destination::Destination for JupiterOne {
         let unexpected_deletes = if is_judged { unexpected_deletes(&plan, &report) } else { 0 };
         let now = report.delivered(before.as_ref());
         let whole = now.whole && unexpected_deletes == 0;
-        let erasures = if whole && !leaves_erased_people { erasures } else { now.erasures };
+        // A first delivery deletes nothing, so it carries out no erasure: the next one does.
+        let is_erased = whole && before.is_some() && !leaves_erased_people;
+        let erasures = if is_erased { erasures } else { now.erasures };
         let now = Delivered { whole, purged, erasures, ..now };
         record::write(lock, &now).map_err(job_run::not_recorded)?;
         let (report, changes) = (Box::new(report), plan.types);

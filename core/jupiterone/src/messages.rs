@@ -53,16 +53,16 @@ fn success(report: &DeliveryReport, lines: &mut Vec<String>) {
 }
 
 /// Returns where people who were erased may still be: of an incomplete type nothing is deleted, since it might only
-/// have been missed, and of events nothing ever is.
+/// have been missed; a first delivery deletes nothing; and of events nothing ever is.
 fn still_held_texts(types: &BTreeSet<String>) -> Vec<String> {
     let (events, partial): (Vec<&str>, Vec<&str>) =
         types.iter().map(String::as_str).partition(|name| is_event_type(name));
     let mut lines = Vec::new();
     if !partial.is_empty() {
         lines.push(format!(
-            "error: people or devices that were erased may still be at JupiterOne, in {}: these types are \
-             partial, and were in the delivery before, so nothing of them is deleted. Each delivery tries \
-             again; run with all steps complete, or delete the objects in JupiterOne",
+            "error: people or devices that were erased may still be at JupiterOne, in {}: nothing of these \
+             types is deleted, since they are partial or this is the first delivery to this destination. Each \
+             delivery tries again; run with all steps complete, or delete the objects in JupiterOne",
             partial.join(", ")
         ));
     }

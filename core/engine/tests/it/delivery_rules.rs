@@ -57,6 +57,12 @@ impl Delivered {
         self.plan(&DeliveryRequest::default()).expect("everything can be read").reason
     }
 
+    /// Returns true if JupiterOne has the user.
+    fn has_user(&self, uid: &str) -> bool {
+        let graph = self.server.graph("api", "nexthink-acme");
+        graph.entities.contains_key(&format!("nexthink_user:{uid}"))
+    }
+
     /// Changes the state of the last delivery.
     fn edit(&self, change: impl FnOnce(&mut Value)) {
         let lock = self.tenant.engine().lock().expect("the lock is free");
@@ -116,11 +122,7 @@ async fn an_erased_person_is_deleted_if_the_type_is_proven() {
         .await
         .expect("it delivers");
     let (uid, _) = erase(&delivered.tenant);
-    let is_there = || {
-        let graph = delivered.server.graph("api", "nexthink-acme");
-        graph.entities.contains_key(&format!("nexthink_user:{uid}"))
-    };
-    assert!(is_there());
+    assert!(delivered.has_user(&uid));
     // The generation that was delivered last is cleansed too, so that a comparison finds no change.
     let decision = delivered.plan(&DeliveryRequest::default()).expect("everything can be read");
     assert!(decision.plan.is_empty(), "{:?}", decision.plan);
@@ -128,7 +130,75 @@ async fn an_erased_person_is_deleted_if_the_type_is_proven() {
     assert_eq!(decision.still_held.len(), 0, "{:?}", decision.still_held);
     let done = delivered.deliver(&DeliveryRequest::default()).await.expect("it delivers");
     assert!(done.is_whole());
-    assert!(!is_there());
+    assert!(!delivered.has_user(&uid));
+    assert_eq!(delivered.reason(), None, "no erasure is owed any more");
+}
+
+#[tokio::test]
+async fn an_erased_person_goes_after_a_first_delivery_that_failed_once_it_was_applied() {
+    for forgets in [false, true] {
+        let delivered = Delivered::start().await;
+        // The same as if the first delivery had failed: all that is known is that nothing is known.
+        delivered.server.clear();
+        forget(&delivered);
+        delivered.server.update(|behaviour| {
+            behaviour.ends_as = "ERROR_BAD_DATA";
+            behaviour.applies_failed_jobs = true;
+        });
+        delivered.deliver(&DeliveryRequest::default()).await.expect_err("the job has failed");
+        let (uid, _) = erase(&delivered.tenant);
+        assert!(delivered.has_user(&uid), "the job was applied");
+        delivered.server.update(|behaviour| behaviour.ends_as = "FINISHED");
+        if forgets {
+            forget(&delivered);
+        }
+        assert_first_deletes_nothing_and_second_erases(
+            &delivered,
+            &DeliveryRequest::default(),
+            &uid,
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_erased_person_goes_from_a_destination_that_was_accepted_under_another_name() {
+    let mut delivered = Delivered::start().await;
+    let (uid, _) = erase(&delivered.tenant);
+    let url = delivered.server.url().replace("127.0.0.1", "localhost");
+    delivered.settings = super::deliveries::settings(&url, "a-key");
+    let accepted = DeliveryRequest { accept_destination: true, ..DeliveryRequest::default() };
+    assert_first_deletes_nothing_and_second_erases(&delivered, &accepted, &uid).await;
+}
+
+/// Removes the record of the last delivery, as the message about a damaged one advises.
+fn forget(delivered: &Delivered) {
+    let lock = delivered.tenant.engine().lock().expect("the lock is free");
+    lock.remove_state(STATE).expect("it can be removed");
+}
+
+/// Delivers twice. The first delivery says that it leaves the erased person, the second one deletes them.
+async fn assert_first_deletes_nothing_and_second_erases(
+    delivered: &Delivered,
+    request: &DeliveryRequest,
+    uid: &str,
+) {
+    let decision = delivered.plan(request).expect("everything can be read");
+    assert!(!decision.after_erasure, "it deletes nobody");
+    let first = delivered.deliver(request).await.expect("it delivers");
+    let DeliveryResult::Delivered { reason, still_held, .. } = first else {
+        panic!("a first delivery is a job")
+    };
+    assert!(reason.contains("first delivery"), "{reason}");
+    assert!(still_held.contains("nexthink_user"), "{still_held:?}");
+    assert!(delivered.has_user(uid), "a first delivery deletes nothing");
+    assert_eq!(delivered.reason(), Some("people or devices were erased since the last delivery"));
+    let second = delivered.deliver(&DeliveryRequest::default()).await.expect("it delivers");
+    let DeliveryResult::Delivered { still_held, .. } = second else {
+        panic!("there is a job after an erasure")
+    };
+    assert_eq!(still_held, BTreeSet::new());
+    assert!(!delivered.has_user(uid), "the erasure is carried out");
     assert_eq!(delivered.reason(), None, "no erasure is owed any more");
 }
 

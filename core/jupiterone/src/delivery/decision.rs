@@ -69,9 +69,11 @@ pub(super) fn decide(
     };
     let contents = purged(contents, &purge)?;
     let plan = plan_between(base.as_ref(), &contents)?;
-    let after_erasure = before
-        .as_ref()
-        .is_some_and(|delivered| !generation_erasures.is_subset(&delivered.erasures));
+    let erasures_there = before.as_ref().map(|delivered| delivered.erasures.clone());
+    let is_behind = !generation_erasures.is_subset(&erasures_there.unwrap_or_default());
+    // A first delivery deletes nothing. The destination may have objects of an earlier delivery all the same: of one
+    // whose job failed after it was applied, or of one under another name of the same account.
+    let after_erasure = is_behind && before.is_some();
     let contents = match &before {
         Some(before) if after_erasure => {
             contents.with_complete(&safely_complete(rules, &plan, before, base.is_some()))
@@ -79,7 +81,7 @@ pub(super) fn decide(
         _ => contents,
     };
     let still_held =
-        if after_erasure { held_back(rules, &contents, before.as_ref()) } else { BTreeSet::new() };
+        if is_behind { held_back(rules, &contents, before.as_ref()) } else { BTreeSet::new() };
     let has_base = base.is_some();
     let reason = match &before {
         Some(before) => reason_after(before, has_base, after_erasure, &plan)
@@ -159,9 +161,10 @@ fn held_back(
     contents: &Contents,
     before: Option<&Delivered>,
 ) -> BTreeSet<String> {
-    let delivered = before.into_iter().flat_map(|delivered| delivered.types.keys());
+    let delivered = before.map(|delivered| delivered.types.clone());
+    let delivered = delivered.unwrap_or_else(|| contents.delivered_types()).into_keys();
     let held = delivered.filter(|name| (rules.may_be_erased)(name));
-    held.filter(|name| contents.partial_datasets().contains(*name)).cloned().collect()
+    held.filter(|name| contents.partial_datasets().contains(name)).collect()
 }
 
 /// The contents that were delivered last, if their generation is kept still.

@@ -324,6 +324,42 @@ async fn a_preview_asks_no_one_and_says_what_a_job_would_change_and_why() -> Che
 }
 
 #[tokio::test]
+async fn a_first_delivery_carries_out_no_erasure_so_the_next_one_does() -> Checked {
+    let behaviour = JupiterOneBehaviour {
+        ends_as: "ERROR_BAD_DATA",
+        applies_failed_jobs: true,
+        ..JupiterOneBehaviour::default()
+    };
+    let (server, place) = (jupiterone(behaviour).await?, Place::new()?);
+    let (to, request) = (destination(&server, scope(SCOPE))?, DeliveryRequest::default());
+    place.publish(FIRST, &Estate::of(4))?;
+    assert!(send(&to, &place, &request).await.is_err(), "the job has failed");
+    assert_eq!(kept(&server, "nexthink_device").len(), 4, "it was applied");
+    let lock = place.tenant().lock("a test")?;
+    lock.set_erasures(&BTreeSet::from(["e-1".to_owned()]))?;
+    lock.cleanse(&Cleansing { personal_columns: &|_| Vec::new(), keep: &|_, _| None })?;
+    drop(lock);
+    place.publish(SECOND, &Estate::of(3))?;
+    server.update(|behaviour| behaviour.ends_as = "FINISHED");
+
+    let preview =
+        to.plan(place.tenant(), place.tenant().current()?.expect("published"), &request)?;
+    assert_eq!(messages::decision_json(&preview)["deletesErased"], false);
+    let first = send(&to, &place, &request).await?;
+    assert!(reason(&first).is_some_and(|reason| reason.starts_with("it is the first delivery")));
+    let told = messages::delivery(&first, true);
+    assert!(told.len() == 1 && told[0].contains("may still be at JupiterOne"), "{told:?}");
+    assert_eq!(kept(&server, "nexthink_device").len(), 4, "it deletes nothing");
+
+    let second = send(&to, &place, &request).await?;
+    assert_eq!(reason(&second), Some("people or devices were erased since the last delivery"));
+    assert!(messages::delivery(&second, true).is_empty());
+    assert_eq!(kept(&server, "nexthink_device").len(), 3);
+    assert_eq!(reason(&send(&to, &place, &request).await?), None);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_preview_after_an_erasure_says_that_it_does_not_count_what_was_erased() -> Checked {
     let (server, place) = (jupiterone(JupiterOneBehaviour::default()).await?, Place::new()?);
     let (to, request) = (destination(&server, scope(SCOPE))?, DeliveryRequest::default());

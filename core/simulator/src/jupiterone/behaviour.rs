@@ -18,8 +18,10 @@ pub struct JupiterOneBehaviour {
     /// True if a second job of the same source and scope is answered with 409 while one awaits
     /// uploads.
     pub one_job_at_a_time: bool,
-    /// The state in which a finalized job ends; only `FINISHED` changes the graph.
+    /// The state in which a finalized job ends; only `FINISHED` changes the graph, unless `applies_failed_jobs`.
     pub ends_as: &'static str,
+    /// True if a job changes the graph in whatever state it ends.
+    pub applies_failed_jobs: bool,
     /// The faults.
     pub faults: Vec<JobFault>,
     /// The point from which no request is answered, if any.
@@ -35,6 +37,7 @@ impl Default for JupiterOneBehaviour {
             refused_keys: BTreeSet::new(),
             one_job_at_a_time: false,
             ends_as: "FINISHED",
+            applies_failed_jobs: false,
             faults: Vec::new(),
             silence: None,
         }

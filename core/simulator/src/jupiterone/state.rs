@@ -182,6 +182,7 @@ impl Shared {
     /// Ends a finalized job. The graph changes only now, as JupiterOne's does.
     fn end(&mut self, id: &str) -> Result<(), Refusal> {
         let ends_as = self.behaviour.ends_as;
+        let is_applied = ends_as == "FINISHED" || self.behaviour.applies_failed_jobs;
         let job = self.job(id)?;
         ends_as.clone_into(&mut job.view.status);
         let uploaded = std::mem::take(&mut job.uploaded);
@@ -189,7 +190,7 @@ impl Shared {
         job.counted[1] += uploaded.relationships.len() as u64;
         let partial = job.view.partial_types.iter().cloned().collect();
         let graph = format!("{} {}", job.source, job.scope);
-        if ends_as == "FINISHED" {
+        if is_applied {
             let changes = self.graphs.entry(graph).or_default().take_over(uploaded, &partial);
             self.job(id)?.changes = changes;
         }
