@@ -65,12 +65,27 @@ impl DeliveryReport {
             && self.findings.iter().all(|finding| finding.remedy != Fix::ObjectLeftOut)
     }
 
+    /// Returns true if JupiterOne has every event of the delivery, whatever it lacks of the rest. An error that it counts
+    /// may be about an event.
+    fn has_all_events(&self, event_type: &str) -> bool {
+        let is_of_events = |name: &str| {
+            let ends = self.types.get(name).and_then(Option::as_ref);
+            name == event_type
+                || ends.is_some_and(|(from, to)| [from, to].iter().any(|end| *end == event_type))
+        };
+        self.counters.errors() == 0
+            && !self.uploads.losses.keys().any(|name| is_of_events(name))
+            && !self.findings.iter().any(|finding| {
+                finding.remedy == Fix::ObjectLeftOut && is_of_events(&finding.type_name)
+            })
+    }
+
     /// Returns the record to keep of it, together with the types that were delivered there `before`.
     pub fn delivered(&self, before: Option<&Delivered>) -> Delivered {
         let mut types = before.map(|before| before.types.clone()).unwrap_or_default();
         types.extend(self.types.clone());
         let mut events = before.map(|before| before.events.clone()).unwrap_or_default();
-        events.extend(self.events_through.clone().filter(|_| self.is_whole()));
+        events.extend(self.events_through.clone().filter(|(name, _)| self.has_all_events(name)));
         // What is purged is delivered from its beginning if it ever is again.
         events.retain(|name, _| !self.purged.contains(name));
         Delivered {
@@ -151,13 +166,46 @@ mod tests {
     }
 
     #[test]
-    fn events_count_as_delivered_only_by_a_whole_delivery_and_begin_anew_after_a_purge() {
+    fn events_count_as_delivered_if_all_of_them_arrived_and_begin_anew_after_a_purge() {
         let (name, through) = ("nexthink_audit_event".to_owned(), 7);
         let before = report().delivered(None);
         assert_eq!(before.events, BTreeMap::from([(name.clone(), through)]));
-        let mut lost = DeliveryReport { events_through: Some((name.clone(), 9)), ..report() };
-        lost.uploads.losses.insert(name.clone(), Loss::default());
-        assert_eq!(lost.delivered(Some(&before)).events[&name], through, "those are sent again");
+        let edges = "nexthink_account_has_audit_event".to_owned();
+        let ends = ("nexthink_account".to_owned(), name.clone());
+        let new = || DeliveryReport {
+            types: BTreeMap::from([(edges.clone(), Some(ends.clone()))]),
+            events_through: Some((name.clone(), 9)),
+            ..report()
+        };
+        let counters = JobCounters { num_entity_create_errors: 1, ..JobCounters::default() };
+        let left_out = |name: &str| SchemaViolation {
+            type_name: name.to_owned(),
+            ..violation(Fix::ObjectLeftOut)
+        };
+        let (mut event, mut edge, mut other) = (new(), new(), new());
+        event.uploads.losses.insert(name.clone(), Loss::default());
+        edge.uploads.losses.insert(edges.clone(), Loss::default());
+        other.uploads.losses.insert("nexthink_device".to_owned(), Loss::default());
+        for (what, report, expected) in [
+            ("a lost event", event, through),
+            ("a lost relationship of an event", edge, through),
+            (
+                "an event that is not valid",
+                DeliveryReport { findings: vec![left_out(&name)], ..new() },
+                through,
+            ),
+            ("an error of an unknown object", DeliveryReport { counters, ..new() }, through),
+            ("a device that is refused each time", other, 9),
+            (
+                "a device that is not valid",
+                DeliveryReport { findings: vec![left_out("nexthink_device")], ..new() },
+                9,
+            ),
+        ] {
+            let now = report.delivered(Some(&before));
+            assert!(!now.whole, "{what}");
+            assert_eq!(now.events[&name], expected, "{what}");
+        }
         let purged = DeliveryReport { purged: BTreeSet::from([name.clone()]), ..report() };
         assert!(purged.delivered(Some(&before)).events.is_empty());
     }
