@@ -442,7 +442,7 @@ fn a_run_that_gets_nothing_publishes_nothing() {
     error: no export could be used, so that nothing was published: fetch-devices: failed: export cf0c02885d721a54f1157ab339bce4ca failed in Nexthink: out of memory
 
     # a quota that is used up: 75
-    error: no export could be used, so that nothing was published: fetch-devices, fetch-users, fetch-packages, fetch-alerts: deferred: the NQL API (POST /api/v1/nql/export) is throttled by Nexthink: try again in 3600 s
+    error: no export could be used, so that nothing was published: fetch-devices, fetch-users, fetch-packages, fetch-alerts: deferred: the NQL API (POST /api/v1/nql/export) answered HTTP 429 and asked to wait: try again in 3600 s
     "##);
 }
 

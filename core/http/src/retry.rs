@@ -46,7 +46,7 @@ pub enum Transience {
     Transient,
     /// No connection was made: the name has no address, or nothing takes the connection.
     OutOfReach,
-    /// The host asks to wait (HTTP 429), for this long if it says so.
+    /// The host asks to wait (HTTP 429, or 503 with `Retry-After`), for this long if it says so.
     Throttled(Option<Duration>),
 }
 
@@ -70,7 +70,7 @@ pub struct Retry<'a> {
     /// The time for which a host may be out of reach.
     out_of_reach: Duration,
     attempts: u32,
-    /// The number of answers with HTTP 429. They cost nothing but time, so the budget alone bounds them.
+    /// The number of answers that asked to wait. They cost nothing but time, so the budget alone bounds them.
     throttled: u32,
 }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crate::secret::Secret;
 
-/// The repetition of one call while the failure looks transient: no answer, HTTP 5xx, HTTP 429.
+/// The repetition of one call while the failure looks transient: no answer, HTTP 5xx, 408, 425 or
+/// 429.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// The largest number of attempts, the first included. Answers of HTTP 429 do not count: the budget
-    /// alone bounds them.
+    /// The largest number of attempts, the first included. Answers that ask to wait (HTTP 429, or 503 with
+    /// `Retry-After`) do not count: the budget alone bounds them.
     pub max_attempts: u32,
     /// The wait after the first failure. It doubles with each further one, with full jitter.
     pub first_wait: Duration,

@@ -93,7 +93,7 @@ pub enum JupiterOneError {
         #[source]
         source: SharedError,
     },
-    /// The host answers, but only with server errors (HTTP 5xx).
+    /// The host answers, but only with statuses that ask to try again (HTTP 5xx, 408 or 425).
     #[error("{call} was answered with HTTP {status} {attempts} times: try again later")]
     Unavailable {
         /// The call.
@@ -103,11 +103,16 @@ pub enum JupiterOneError {
         /// The number of attempts.
         attempts: u32,
     },
-    /// JupiterOne asks to wait (HTTP 429) for longer than the retry policy allows.
-    #[error("{call} is throttled by JupiterOne: try again in {} s", .wait.as_secs())]
+    /// JupiterOne asks to wait (HTTP 429, or 503 with `Retry-After`) for longer than the retry policy allows.
+    #[error(
+        "{call} was answered with HTTP {status} and a request to wait: try again in {} s",
+        .wait.as_secs()
+    )]
     Deferred {
         /// The call.
         call: Call,
+        /// The HTTP status.
+        status: u16,
         /// The wait from now.
         wait: Duration,
     },
@@ -337,7 +342,10 @@ mod tests {
                 ErrorKind::Unreachable,
             ),
             (JupiterOneError::JobGoesOn { job: job(), source: again() }, ErrorKind::Unreachable),
-            (JupiterOneError::Deferred { call, wait: Duration::from_mins(1) }, ErrorKind::Deferred),
+            (
+                JupiterOneError::Deferred { call, status: 429, wait: Duration::from_mins(1) },
+                ErrorKind::Deferred,
+            ),
             (JupiterOneError::AnotherJobActive, ErrorKind::Deferred),
             (
                 JupiterOneError::UnexpectedAnswer { call, status: 200, what: "no job" },
@@ -371,8 +379,13 @@ mod tests {
                 "creating a synchronization job was refused (HTTP 403): check the API key",
             ),
             (
-                JupiterOneError::Deferred { call: Call::Finalize, wait: Duration::from_secs(90) },
-                "finalizing the synchronization job is throttled by JupiterOne: try again in 90 s",
+                JupiterOneError::Deferred {
+                    call: Call::Finalize,
+                    status: 429,
+                    wait: Duration::from_secs(90),
+                },
+                "finalizing the synchronization job was answered with HTTP 429 and a request to wait: \
+                 try again in 90 s",
             ),
             (
                 JupiterOneError::NotStored { job: job(), kind: "entities", sent: 5, found: 3 },

@@ -238,10 +238,15 @@ impl Client {
     }
 }
 
-/// Returns true if a call certainly had no effect: it was refused, or never got there.
+/// Returns true if a call had no effect: it was refused, or never got there. HTTP 503 says that it was not handled; any
+/// other server error, and a time-out, may come after it was.
 fn was_not_done(answered: &Result<Answer, NexthinkError>) -> bool {
     match answered {
-        Ok(answer) => answer.status.is_client_error() || answer.status.is_redirection(),
+        Ok(Answer { status, .. }) => match *status {
+            StatusCode::REQUEST_TIMEOUT => false,
+            StatusCode::SERVICE_UNAVAILABLE => true,
+            status => status.is_client_error() || status.is_redirection(),
+        },
         Err(NexthinkError::Unreachable { cause, .. }) => cause.is_before_request(),
         Err(_) => false,
     }

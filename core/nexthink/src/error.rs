@@ -188,7 +188,7 @@ pub enum NexthinkError {
         #[source]
         source: SharedError,
     },
-    /// The host answers, but only with server errors (HTTP 5xx).
+    /// The host answers, but only with statuses that ask to try again (HTTP 5xx, 408 or 425).
     #[error("{endpoint} answered HTTP {status} {attempts} times: try again later")]
     Unavailable {
         /// Who answered.
@@ -198,11 +198,16 @@ pub enum NexthinkError {
         /// The number of attempts.
         attempts: u32,
     },
-    /// Nexthink asks to wait (HTTP 429) for longer than the retry policy allows.
-    #[error("{endpoint} is throttled by Nexthink: try again in {} s", .wait.as_secs())]
+    /// Nexthink asks to wait (HTTP 429, or 503 with `Retry-After`) for longer than the retry policy allows.
+    #[error(
+        "{endpoint} answered HTTP {status} and asked to wait: try again in {} s",
+        .wait.as_secs()
+    )]
     Deferred {
         /// Who answered.
         endpoint: Endpoint,
+        /// The HTTP status.
+        status: u16,
         /// The wait from now.
         wait: Duration,
     },

@@ -12,21 +12,21 @@ use crate::transfer::can_go_on;
 pub(crate) enum RetryCause {
     /// No answer came, or only part of one; the error says why.
     NoAnswer(NexthinkError),
-    /// HTTP 5xx.
-    ServerError { endpoint: Endpoint, status: u16 },
-    /// HTTP 429, with the wait that it asks for.
-    Throttled { endpoint: Endpoint, retry_after: Option<Duration> },
+    /// HTTP 5xx, 408 or 425.
+    TemporaryStatus { endpoint: Endpoint, status: u16 },
+    /// HTTP 429, with the wait that it asks for, if any; or HTTP 503 with such a wait.
+    Throttled { endpoint: Endpoint, status: u16, retry_after: Option<Duration> },
 }
 
 impl fmt::Display for RetryCause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAnswer(error) => error.fmt(formatter),
-            Self::ServerError { endpoint, status } => {
+            Self::TemporaryStatus { endpoint, status } => {
                 write!(formatter, "{endpoint} answered HTTP {status}")
             }
-            Self::Throttled { endpoint, .. } => {
-                write!(formatter, "{endpoint} is throttled by Nexthink")
+            Self::Throttled { endpoint, status, .. } => {
+                write!(formatter, "{endpoint} answered HTTP {status} and asked to wait")
             }
         }
     }
@@ -40,7 +40,7 @@ impl core_http::RetryCause for RetryCause {
             Self::NoAnswer(NexthinkError::Unreachable { cause, .. }) => cause.transience(),
             Self::NoAnswer(error) if can_go_on(error) => Transience::Transient,
             Self::NoAnswer(_) => Transience::Permanent,
-            Self::ServerError { .. } => Transience::Transient,
+            Self::TemporaryStatus { .. } => Transience::Transient,
             Self::Throttled { retry_after, .. } => Transience::Throttled(*retry_after),
         }
     }
@@ -48,11 +48,11 @@ impl core_http::RetryCause for RetryCause {
     fn into_error(self, given_up: GivenUp) -> NexthinkError {
         match self {
             Self::NoAnswer(error) => error,
-            Self::ServerError { endpoint, status } => {
+            Self::TemporaryStatus { endpoint, status } => {
                 NexthinkError::Unavailable { endpoint, status, attempts: given_up.attempts }
             }
-            Self::Throttled { endpoint, .. } => {
-                NexthinkError::Deferred { endpoint, wait: given_up.wait }
+            Self::Throttled { endpoint, status, .. } => {
+                NexthinkError::Deferred { endpoint, status, wait: given_up.wait }
             }
         }
     }
@@ -94,8 +94,8 @@ mod tests {
     fn an_error_says_how_often_it_was_tried_or_how_long_to_wait() {
         let endpoint = Endpoint::StartExport;
         let given_up = GivenUp { attempts: 3, wait: Duration::from_hours(14) };
-        let failing = RetryCause::ServerError { endpoint, status: 503 };
-        let throttled = RetryCause::Throttled { endpoint, retry_after: None };
+        let failing = RetryCause::TemporaryStatus { endpoint, status: 503 };
+        let throttled = RetryCause::Throttled { endpoint, status: 429, retry_after: None };
         assert!(matches!(
             failing.into_error(given_up),
             NexthinkError::Unavailable { attempts: 3, status: 503, .. }

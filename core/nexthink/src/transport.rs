@@ -260,10 +260,23 @@ pub(crate) fn retry_cause(
     retry_after: Option<Duration>,
     endpoint: Endpoint,
 ) -> Option<RetryCause> {
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        return Some(RetryCause::Throttled { endpoint, retry_after });
+    let code = status.as_u16();
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => {
+            Some(RetryCause::Throttled { endpoint, status: code, retry_after })
+        }
+        StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => {
+            Some(RetryCause::Throttled { endpoint, status: code, retry_after })
+        }
+        // A load balancer answers 408 for a request that it did not get in time, and 425 for one that came too early.
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => {
+            Some(RetryCause::TemporaryStatus { endpoint, status: code })
+        }
+        _ if status.is_server_error() => {
+            Some(RetryCause::TemporaryStatus { endpoint, status: code })
+        }
+        _ => None,
     }
-    status.is_server_error().then(|| RetryCause::ServerError { endpoint, status: status.as_u16() })
 }
 
 async fn answer(

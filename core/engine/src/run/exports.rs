@@ -315,6 +315,7 @@ impl Fetcher {
         if let Err(NexthinkError::Deferred {
             endpoint: Endpoint::StartExport | Endpoint::ExportStatus,
             wait,
+            ..
         }) = &finished
         {
             self.quota.defer(*wait);

@@ -131,7 +131,8 @@ mod tests {
     fn a_check_says_why_the_text_of_the_query_is_not_known() {
         let query: QueryId = "#users".parse().expect("an ID");
         let endpoint = Endpoint::Execute;
-        let throttled = NexthinkError::Deferred { endpoint, wait: Duration::from_hours(1) };
+        let wait = Duration::from_hours(1);
+        let throttled = NexthinkError::Deferred { endpoint, status: 429, wait };
         let failing = NexthinkError::Unavailable { endpoint, status: 503, attempts: 8 };
         for (answer, failed_before, expected) in [
             (Ok(answered(Some(QueryLimits::default()))), true, None),

@@ -87,11 +87,12 @@ impl Answer {
             // A load balancer in front of JupiterOne answers this with a page of its own.
             (413, _) | (_, Some(TOO_LARGE)) => Meaning::TooLarge,
             (_, Some(JOB_NOT_AWAITING_UPLOADS)) => Meaning::JobEnded,
-            (429, _) => Meaning::Retry(RetryCause::Throttled {
-                call: self.call,
-                retry_after: self.retry_after,
-            }),
-            (500.., _) => Meaning::Retry(RetryCause::ServerError { call: self.call, status }),
+            (429, _) => self.throttled(),
+            (503, _) if self.retry_after.is_some() => self.throttled(),
+            // A load balancer answers 408 for a request that it did not get in time, and 425 for one that came too early.
+            (408 | 425 | 500.., _) => {
+                Meaning::Retry(RetryCause::TemporaryStatus { call: self.call, status })
+            }
             // A gateway that refuses the key need not say more than that. A page is of a proxy or a login.
             (401 | 403, _) if BodyKind::sniff(&self.body) != BodyKind::WebPage => {
                 Meaning::Fatal(JupiterOneError::Unauthorized { call: self.call, status })
@@ -101,6 +102,14 @@ impl Answer {
             (409, _) => Meaning::Conflict,
             _ => Meaning::Fatal(self.unexpected()),
         }
+    }
+
+    fn throttled(&self) -> Meaning {
+        Meaning::Retry(RetryCause::Throttled {
+            call: self.call,
+            status: self.status.as_u16(),
+            retry_after: self.retry_after,
+        })
     }
 
     /// Returns whether JupiterOne says that the job is not known.
@@ -272,8 +281,9 @@ mod tests {
             (308, "unexpected"),
             (404, "unexpected"),
             (405, "unexpected"),
-            (408, "unexpected"),
+            (408, "later"),
             (410, "unexpected"),
+            (425, "later"),
             (429, "later"),
             (499, "unexpected"),
             (500, "later"),
@@ -283,6 +293,24 @@ mod tests {
             let body = if status < 300 { JOB } else { REFUSAL };
             let found = answer(Call::GetJob, status, body).meaning();
             assert_eq!(name(&found), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_wait_that_an_answer_asks_for_is_kept_also_by_an_unavailable_service() {
+        let wait = Some(Duration::from_mins(2));
+        for (status, retry_after, is_kept) in [
+            (429, None, true),
+            (429, wait, true),
+            (503, wait, true),
+            (503, None, false),
+            (502, wait, false),
+        ] {
+            let answer = Answer { retry_after, ..answer(Call::GetJob, status, "") };
+            let Meaning::Retry(cause) = answer.meaning() else { panic!("{status} is temporary") };
+            let transience = core_http::RetryCause::transience(&cause);
+            let kept = core_http::Transience::Throttled(retry_after);
+            assert_eq!(transience == kept, is_kept, "{status} {retry_after:?}");
         }
     }
 

@@ -12,27 +12,29 @@ use crate::error::{Call, JupiterOneError};
 pub(super) enum RetryCause {
     /// No whole answer came; the error says why.
     NoAnswer(JupiterOneError),
-    /// HTTP 5xx.
-    ServerError { call: Call, status: u16 },
+    /// HTTP 5xx, 408 or 425.
+    TemporaryStatus { call: Call, status: u16 },
     /// HTTP 2xx from something that does not name the job that was asked for, so that it proves nothing.
     Foreign { call: Call, status: u16, what: &'static str },
     /// The job does not count yet what it took; the error says what.
     Behind(JupiterOneError),
-    /// HTTP 429, with the wait that it asks for.
-    Throttled { call: Call, retry_after: Option<Duration> },
+    /// HTTP 429, with the wait that it asks for, if any; or HTTP 503 with such a wait.
+    Throttled { call: Call, status: u16, retry_after: Option<Duration> },
 }
 
 impl fmt::Display for RetryCause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAnswer(error) | Self::Behind(error) => error.fmt(formatter),
-            Self::ServerError { call, status } => {
+            Self::TemporaryStatus { call, status } => {
                 write!(formatter, "{call} was answered with HTTP {status}")
             }
             Self::Foreign { call, status, what } => {
                 write!(formatter, "{call} was answered with HTTP {status} and {what}")
             }
-            Self::Throttled { call, .. } => write!(formatter, "{call} is throttled by JupiterOne"),
+            Self::Throttled { call, status, .. } => {
+                write!(formatter, "{call} was answered with HTTP {status} and a request to wait")
+            }
         }
     }
 }
@@ -45,7 +47,7 @@ impl core_http::RetryCause for RetryCause {
             Self::NoAnswer(JupiterOneError::Unreachable { cause, .. }) => cause.transience(),
             Self::Throttled { retry_after, .. } => Transience::Throttled(*retry_after),
             Self::NoAnswer(_)
-            | Self::ServerError { .. }
+            | Self::TemporaryStatus { .. }
             | Self::Foreign { .. }
             | Self::Behind(_) => Transience::Transient,
         }
@@ -57,10 +59,12 @@ impl core_http::RetryCause for RetryCause {
             Self::Foreign { call, status, what } => {
                 JupiterOneError::UnexpectedAnswer { call, status, what }
             }
-            Self::ServerError { call, status } => {
+            Self::TemporaryStatus { call, status } => {
                 JupiterOneError::Unavailable { call, status, attempts: given_up.attempts }
             }
-            Self::Throttled { call, .. } => JupiterOneError::Deferred { call, wait: given_up.wait },
+            Self::Throttled { call, status, .. } => {
+                JupiterOneError::Deferred { call, status, wait: given_up.wait }
+            }
         }
     }
 }
@@ -75,7 +79,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_server_error_is_repeated_for_minutes_and_as_often_as_allowed() {
-        let failing = || RetryCause::ServerError { call: Call::UploadEntities, status: 503 };
+        let failing = || RetryCause::TemporaryStatus { call: Call::UploadEntities, status: 503 };
         let policy = SyncSettings::new(1).retry;
         let jitter = Jitter::new(1);
         let mut retry = Retry::new(&policy, &jitter, policy.max_attempts);
@@ -95,7 +99,8 @@ mod tests {
         let jitter = Jitter::new(1);
         let mut retry = Retry::new(&policy, &jitter, policy.max_attempts);
         let retry_after = Some(Duration::from_hours(14));
-        let throttled = RetryCause::Throttled { call: Call::UploadEntities, retry_after };
+        let throttled =
+            RetryCause::Throttled { call: Call::UploadEntities, status: 429, retry_after };
         let before = Instant::now();
         let error = retry.pause(throttled).await.expect_err("fourteen hours");
         assert!(matches!(error, JupiterOneError::Deferred { .. }));

@@ -47,7 +47,7 @@ async fn b9_refusals_are_not_repeated() {
 
 #[tokio::test]
 async fn b6_server_errors_that_pass_are_survived() {
-    for status in [500, 502, 503, 504] {
+    for status in [408, 425, 500, 502, 503, 504] {
         let trouble = || answer(status, "<html>canary</html>");
         let tenant = Tenant::start(
             vec![trouble(), trouble(), started(), trouble(), trouble(), trouble()],
@@ -98,7 +98,7 @@ async fn failing(endpoint: Endpoint, n: usize, trouble: impl Fn() -> Answer) -> 
 #[tokio::test]
 async fn b6_each_server_error_at_each_endpoint_is_survived_or_told() {
     use Endpoint::{Execute, ExportStatus, ResultsFile, StartExport, Token};
-    for status in [500, 502, 503, 504] {
+    for status in [408, 425, 500, 502, 503, 504] {
         for endpoint in [Token, Execute, StartExport, ExportStatus, ResultsFile] {
             // Four attempts, but three for a call that costs an export.
             let most = if endpoint == StartExport { 2 } else { 3 };

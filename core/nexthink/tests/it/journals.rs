@@ -217,7 +217,7 @@ async fn a_failed_export_is_forgotten() {
 async fn d9_a_start_without_an_answer_may_have_been_paid_and_a_refused_one_was_not() {
     let unauthorized = answer(401, "");
     let refused = answer(429, "");
-    let script = vec![unauthorized, refused, answer(503, ""), started()];
+    let script = vec![unauthorized, refused, answer(502, ""), started()];
     let tenant =
         Tenant::with_logins(vec![token_answer(), token_answer()], script, vec![answer(200, FILE)])
             .await;
@@ -234,6 +234,16 @@ async fn d9_a_start_without_an_answer_may_have_been_paid_and_a_refused_one_was_n
     ];
     assert_eq!(journal.notes[..6], told);
     assert_eq!(journal.paid(), 2);
+
+    // A load balancer that waits no longer does not know what became of the request; HTTP 503 says that nothing did.
+    for (status, paid) in [(408, 3), (500, 3), (504, 3), (425, 1), (503, 1)] {
+        let script = vec![answer(status, ""), answer(status, ""), started()];
+        let tenant = Tenant::start(script, vec![answer(200, FILE)]).await;
+        tenant.api.then(completed(&tenant.files.link()));
+        let mut journal = Journal::default();
+        tenant.resume(None, Vec::new(), &mut journal).await.result.expect("the third start");
+        assert_eq!(journal.paid(), paid, "{status}");
+    }
 
     // Without an answer the outcome is unknown: at most two more are paid for.
     let silent = RawHost::start(vec![Vec::new(); 9]).await;
