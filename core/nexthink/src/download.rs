@@ -159,13 +159,42 @@ impl Client {
                         let requested = requested_wait(response.headers());
                         match retry_cause(status, requested, Endpoint::ResultsFile) {
                             Some(cause) => cause,
-                            None => return Err(refusal(response, link.host()).await),
+                            None => return Err(self.refusal(response, link.host()).await),
                         }
                     }
                 },
                 Err(error) => RetryCause::NoAnswer(error),
             };
             retry.pause(cause).await?;
+        }
+    }
+
+    /// The reason why the file host does not deliver.
+    async fn refusal(&self, mut response: Response, host: &str) -> NexthinkError {
+        let status = response.status();
+        if !status.is_client_error() {
+            let what = if status.is_redirection() {
+                "a redirect, which is never followed"
+            } else {
+                "something else than a whole file"
+            };
+            let (endpoint, status) = (Endpoint::ResultsFile, status.as_u16());
+            return NexthinkError::UnexpectedAnswer { endpoint, status, what };
+        }
+        // The client of the files has no time limit of its own, since a file takes as long as it takes.
+        let body = read_up_to(&mut response, REFUSAL_CAP);
+        let code = match tokio::time::timeout(self.settings.timeouts.answer, body).await {
+            Ok(Ok(body)) => error_code(&body.bytes),
+            _ => None,
+        };
+        // S3 answers an expired link with AccessDenied and a message that is not looked at.
+        match code {
+            Some("AccessDenied" | "ExpiredToken") => NexthinkError::LinkExpired { code },
+            // The host itself gives a code.
+            None if status == StatusCode::FORBIDDEN => {
+                NexthinkError::FilesBlocked { host: host.to_owned() }
+            }
+            _ => NexthinkError::DownloadRefused { status: status.as_u16(), code },
         }
     }
 }
@@ -191,33 +220,6 @@ pub(crate) async fn next_chunk(
             speed.came(chunk.len() as u64, Instant::now()).map_err(too_slow)?;
         }
         return Ok(chunk);
-    }
-}
-
-/// The reason why the file host does not deliver.
-async fn refusal(mut response: Response, host: &str) -> NexthinkError {
-    let status = response.status();
-    if !status.is_client_error() {
-        let what = if status.is_redirection() {
-            "a redirect, which is never followed"
-        } else {
-            "something else than a whole file"
-        };
-        let (endpoint, status) = (Endpoint::ResultsFile, status.as_u16());
-        return NexthinkError::UnexpectedAnswer { endpoint, status, what };
-    }
-    let code = match read_up_to(&mut response, REFUSAL_CAP).await {
-        Ok(body) => error_code(&body.bytes),
-        Err(_) => None,
-    };
-    // S3 answers an expired link with AccessDenied and a message that is not looked at.
-    match code {
-        Some("AccessDenied" | "ExpiredToken") => NexthinkError::LinkExpired { code },
-        // The host itself gives a code.
-        None if status == StatusCode::FORBIDDEN => {
-            NexthinkError::FilesBlocked { host: host.to_owned() }
-        }
-        _ => NexthinkError::DownloadRefused { status: status.as_u16(), code },
     }
 }
 

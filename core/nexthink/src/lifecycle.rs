@@ -22,9 +22,6 @@ use crate::settings::PollSchedule;
 use crate::transfer::{Answered, Resumptions, Transfer, can_go_on};
 use crate::transient;
 
-/// The number of times that a completed export without a results link is asked again.
-const ASK_AGAIN_FOR_LINK: u32 = 3;
-
 impl Client {
     /// Runs a saved query as an export and writes its results file to `sink` as transferred.
     ///
@@ -33,13 +30,13 @@ impl Client {
     /// `order` is ignored.
     ///
     /// An export is started again once if Nexthink forgets it, if it fails for a transient reason, or if its file
-    /// cannot be downloaded even with a new results link. An export or a file counts as gone only after it was
-    /// missing for [`PollSchedule::gone_after`] without a break: several servers may answer and learn of it one after
+    /// cannot be downloaded even with a new results link. An export, its link or its file counts as gone only after it
+    /// was missing for [`PollSchedule::gone_after`] without a break: several servers may answer and learn of it one after
     /// the other, and a new export costs one of the day's.
     ///
     /// A broken download resumes where it was if the file host proves that the file is still the same, otherwise from
     /// zero, so [`ExportEvent::Downloading`] may report fewer bytes than before. It is given up after five
-    /// resumptions in a row without a progress of 64 KiB. On an error, `sink` may hold a part of a file; the record
+    /// resumptions in a row without a progress of 64 KiB; a download from zero makes none. On an error, `sink` may hold a part of a file; the record
     /// says whether it can be resumed.
     ///
     /// # Errors
@@ -99,6 +96,8 @@ struct RunningExport {
     has_told_of_unknown: bool,
     /// Nexthink does not know the export.
     unknown: Absence,
+    /// It is completed, and its results link is missing.
+    without_link: Absence,
     /// The file host does not give out the file.
     without_file: Absence,
 }
@@ -116,6 +115,7 @@ impl RunningExport {
             refused: None,
             has_told_of_unknown: false,
             unknown: Absence::default(),
+            without_link: Absence::default(),
             without_file: Absence::default(),
         }
     }
@@ -213,7 +213,6 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
     /// Polls until the export is completed and has a results link.
     async fn wait(&mut self, mut running: RunningExport) -> Result<Phase, NexthinkError> {
         let schedule = &self.client.settings.poll;
-        let mut without_link = 0_u32;
         loop {
             let status = match self.client.export_status(running.export_id()).await {
                 Err(error) if is_unknown(&error) && !running.unknown.lasts(schedule.gone_after) => {
@@ -228,6 +227,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
             self.saw(&mut running, &status)?;
             match status {
                 ExportStatus::Completed { link: Some(link), .. } => {
+                    running.without_link.end();
                     if running.is_own {
                         running.prepared.get_or_insert_with(|| running.since.elapsed());
                     }
@@ -243,18 +243,20 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
                     };
                 }
                 ExportStatus::Failed { description } => return Err(running.failed(description)),
-                ExportStatus::Completed { link: None, .. }
-                    if without_link == ASK_AGAIN_FOR_LINK =>
-                {
-                    let description = "completed, but without a results link";
-                    return Err(running.failed(description.to_owned()));
+                ExportStatus::Completed { link: None, .. } => {
+                    if running.without_link.lasts(schedule.gone_after) {
+                        let description = "completed, but without a results link";
+                        return Err(running.failed(description.to_owned()));
+                    }
+                    let wait = running.without_link.next_wait(schedule.first_wait() * 2);
+                    running.pause_to_poll(self.client, wait.min(schedule.cap)).await?;
                 }
-                ExportStatus::Completed { link: None, .. } => without_link += 1,
-                ExportStatus::Submitted | ExportStatus::InProgress | ExportStatus::Unknown => {}
+                ExportStatus::Submitted | ExportStatus::InProgress | ExportStatus::Unknown => {
+                    running.without_link.end();
+                    let wait = schedule.after(running.since.elapsed());
+                    running.pause_to_poll(self.client, wait).await?;
+                }
             }
-            // A link that lacks is given longer and longer: 2, 4 and 8 s at first.
-            let wait = schedule.after(running.since.elapsed()) * (1 << without_link);
-            running.pause_to_poll(self.client, wait.min(schedule.cap)).await?;
         }
     }
 
@@ -270,7 +272,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
                 // The link was accepted, so when it expires a new one may help again.
                 running.refused = None;
                 running.without_file.end();
-                self.resumptions.pause(running.transfer.received, error).await?;
+                self.resumptions.pause(&running.transfer, error).await?;
                 Ok(Phase::Fetch(running, link))
             }
             Err(error) if new_link_may_help(&error) => {
@@ -334,6 +336,7 @@ impl<J: ExportJournal, S: ResultsSink, O: FnMut(ExportEvent)> Lifecycle<'_, J, S
         tokio::time::sleep(wait).await;
         // It may have gone while its file was half here.
         self.sink.restart().await.map_err(sink_failed)?;
+        self.resumptions = Resumptions::new(&self.client.settings.retry, &self.client.jitter);
         Ok(Phase::Start)
     }
 

@@ -66,8 +66,8 @@ pub struct PollSchedule {
     pub cap: Duration,
     /// The time for which one export is waited for, from when this process started it or went on with it.
     pub deadline: Duration,
-    /// The time for which an export that was started, or its file, may be missing without a break before it counts as
-    /// gone. Until then a 404 or 403 means that not every server knows of it yet.
+    /// The time for which an export that was started, its results link or its file may be missing without a break before
+    /// it counts as gone. Until then a 404 or 403 means that not every server knows of it yet.
     pub gone_after: Duration,
 }
 
@@ -122,8 +122,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For the next bytes of an answer.
     pub idle: Duration,
-    /// For a whole answer of the login host or the API; a download has no such bound, but a
-    /// [least speed](Settings::slowest_download).
+    /// For a whole answer of the login host or the API, and for the refusal of a download; a download has no such bound,
+    /// but a [least speed](Settings::slowest_download).
     pub answer: Duration,
 }
 

@@ -151,19 +151,20 @@ impl<'a> Resumptions<'a> {
         Self { policy, jitter, fruitless: None, furthest: 0 }
     }
 
-    /// Waits until a download that broke after `received` bytes may be taken up again.
+    /// Waits until a download that broke may be taken up again.
     ///
     /// # Errors
     /// `error` if that has been tried often enough.
     pub(crate) async fn pause(
         &mut self,
-        received: u64,
+        transfer: &Transfer,
         error: NexthinkError,
     ) -> Result<(), NexthinkError> {
-        // Bytes that were here before are no progress, or a file that always breaks at the same
-        // place and cannot be continued would be fetched for ever.
-        if received >= self.furthest.saturating_add(PROGRESS) {
-            self.furthest = received;
+        // Bytes that were here before are no progress, and neither are those of a file that cannot be continued: they
+        // are fetched again. Otherwise a file that breaks a little later each time would be fetched thousands of times.
+        let reached = self.furthest.saturating_add(PROGRESS);
+        if transfer.received >= reached && transfer.rest().is_some() {
+            self.furthest = transfer.received;
             self.fruitless = None;
         }
         let (policy, jitter) = (self.policy, self.jitter);

@@ -144,10 +144,45 @@ async fn c5_a_download_without_progress_is_given_up_after_five_resumptions() {
     assert_eq!(run.requests.len(), 1 + 5);
 }
 
+/// More than the least progress, in bytes.
+const STEP: usize = 70_000;
+
+/// A file of 12 steps.
+fn long_file() -> Vec<u8> {
+    (0..STEP * 12).map(|at| u8::try_from(at % 251).expect("small")).collect()
+}
+
+#[tokio::test]
+async fn c5_a_file_that_starts_from_zero_each_time_makes_no_progress() {
+    let file = long_file();
+    let length = format!("Content-Length: {}", file.len());
+    let untagged = |n: usize| [http(200, &[&length]), file[..n.min(12) * STEP].to_vec()].concat();
+    let run = Run::of((1..20).map(untagged).collect()).await;
+    let error = run.outcome.error();
+    assert!(matches!(error, NexthinkError::DownloadBroken { .. }), "{error}");
+    assert_eq!(run.requests.len(), 1 + 5);
+}
+
+#[tokio::test]
+async fn c5_the_progress_of_a_new_export_is_its_own() {
+    let file = long_file();
+    let expired = || http(403, &["Content-Length: 0"]);
+    let mut script = vec![begin(&file, 11 * STEP), expired(), begin(&file, STEP)];
+    script.extend((1..12).map(|n| part(&file, n * STEP, (n + 1) * STEP)));
+    let (host, tenant, client) = set_up(script).await;
+    tenant.api.then(started());
+    tenant.api.then(completed(&host.link(1)));
+    tenant.api.then(answer(404, ""));
+    tenant.api.then(started());
+    tenant.api.then(completed(&host.link(2)));
+    let mut fetched = Vec::new();
+    run_export(&client, &mut fetched).await.expect("a whole file");
+    assert!(fetched == file);
+}
+
 #[tokio::test]
 async fn a_download_with_progress_goes_on() {
-    const STEP: usize = 70_000;
-    let file: Vec<u8> = (0..STEP * 12).map(|at| u8::try_from(at % 251).expect("small")).collect();
+    let file = long_file();
     let mut script = vec![begin(&file, STEP)];
     for n in 1..12 {
         script.push(part(&file, n * STEP, (n + 1) * STEP));

@@ -165,7 +165,7 @@ async fn a3_four_exports_wait_for_one_slow_token() {
     let tenant = Tenant::with_logins(vec![slow], api, Vec::new()).await;
     let client = patient_client(&tenant);
     let run = async || run_export(&client, &mut Vec::new()).await.expect_err("no such query");
-    let all = async { tokio::join!(run(), run(), run(), run()) };
+    let all = Box::pin(async { tokio::join!(run(), run(), run(), run()) });
     let errors = tokio::time::timeout(Duration::from_secs(30), all).await.expect("no deadlock");
     for error in [errors.0, errors.1, errors.2, errors.3] {
         assert!(matches!(error, NexthinkError::QueryNotFound { .. }), "{error}");
@@ -187,6 +187,25 @@ async fn wait_after(throttled: Answer) -> Duration {
 async fn b1_a_wait_in_seconds_is_kept() {
     let waited = wait_after(answer(429, "").with(RETRY_AFTER, "7")).await;
     assert!((7.0..8.1).contains(&waited.as_secs_f64()), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn b1_a_wait_that_an_unavailable_service_asks_for_is_kept_and_costs_no_export() {
+    let waited = wait_after(answer(503, "").with(RETRY_AFTER, "120")).await;
+    assert!((120.0..121.1).contains(&waited.as_secs_f64()), "{waited:?}");
+    let waited = wait_after(answer(502, "").with(RETRY_AFTER, "120")).await;
+    assert!(waited.as_secs_f64() < 1.1, "only HTTP 503 has it: {waited:?}");
+
+    let unavailable = (0..99).map(|_| answer(503, "").with(RETRY_AFTER, "120")).collect();
+    let logins = vec![token_answer(), token_answer()];
+    let tenant = Tenant::with_logins(logins, unavailable, Vec::new()).await;
+    let mut journal = Journal::default();
+    let error = patient_client(&tenant)
+        .run_export(&order(), None, &mut journal, &mut Vec::new(), |_| {})
+        .await
+        .expect_err("it never ends");
+    assert!(matches!(error, NexthinkError::Deferred { status: 503, .. }), "{error}");
+    assert_eq!((tenant.api.seen().len(), journal.paid()), (8, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,6 +351,31 @@ async fn d13_an_export_is_gone_only_once_it_was_unknown_for_a_minute_without_a_b
 }
 
 #[tokio::test(start_paused = true)]
+async fn d5_a_completed_export_is_given_up_only_once_its_link_was_missing_for_a_minute() {
+    // 2 + 4 + 8 + 16 + 16 s, and as long again.
+    let without_link = || (0..6).map(|_| status("COMPLETED"));
+    let mut script = vec![started()];
+    script.extend(without_link().chain([status("IN_PROGRESS")]).chain(without_link()));
+    let tenant = Tenant::start(script, vec![answer(200, FILE)]).await;
+    tenant.api.then(completed(&tenant.files.link()));
+    let (mut journal, mut file) = (Journal::default(), Vec::new());
+    let client = patient_client(&tenant);
+    client.run_export(&order(), None, &mut journal, &mut file, |_| {}).await.expect("a file");
+    assert_eq!((file.as_slice(), journal.paid()), (FILE, 1));
+
+    let mut script = vec![started()];
+    script.extend((0..99).map(|_| status("COMPLETED")));
+    let tenant = Tenant::start(script, Vec::new()).await;
+    let (began, mut journal) = (Instant::now(), Journal::default());
+    let client = patient_client(&tenant);
+    let done = client.run_export(&order(), None, &mut journal, &mut Vec::new(), |_| {}).await;
+    let error = done.expect_err("it never has a link");
+    assert!(matches!(error, NexthinkError::ExportFailed { .. }), "{error}");
+    assert!((60..75).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!((journal.paid(), journal.record()), (1, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn d13_a_file_that_appears_late_costs_no_second_export() {
     let missing = || answer(404, "<Error><Code>NoSuchKey</Code></Error>");
     let refusals = [missing, link_expired, || answer(403, ""), || answer(410, "")];
@@ -372,6 +416,20 @@ async fn c8_a_byte_every_twenty_seconds_is_too_slow() {
     assert!(matches!(error, NexthinkError::DownloadTooSlow { .. }), "{error}");
     assert_eq!(tenant.files.seen().len(), 6);
     assert!(began.elapsed() < Duration::from_mins(10), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn c8_a_refusal_that_never_ends_is_given_up_in_time() {
+    let endless = || answer(403, dripping(b"x", Duration::from_secs(5), 8_000));
+    let tenant = Tenant::start(vec![started()], (0..9).map(|_| endless()).collect()).await;
+    (0..9).for_each(|n| tenant.api.then(completed(&format!("{}&n={n}", tenant.files.link()))));
+    let (began, mut journal) = (Instant::now(), Journal::default());
+    let client = patient_client(&tenant);
+    let done = client.run_export(&order(), None, &mut journal, &mut Vec::new(), |_| {}).await;
+    let error = done.expect_err("the download is refused");
+    assert!(matches!(error, NexthinkError::FilesBlocked { .. }), "{error}");
+    assert!(began.elapsed() < Duration::from_mins(5), "{:?}", began.elapsed());
+    assert!(journal.record().is_some(), "a later process can download it");
 }
 
 #[tokio::test(start_paused = true)]
