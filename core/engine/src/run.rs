@@ -197,7 +197,7 @@ async fn run_steps(
     let offset = cancellation.or_stop(clock_offset(client.as_deref(), engine.host)).await?;
     let clock = quota.set_clock(offset)?;
     let (files, resumable) =
-        downloads(&lock, previous.as_ref(), protection.is_some(), options, clock, engine.host)?;
+        downloads(engine, &lock, previous.as_ref(), protection.is_some(), options, clock)?;
     let state = RunState::before(previous.as_ref());
     let estimates = exports::estimates(&plan, engine, &resumable, &state.parts);
     quota.check_run(exports::sum(&estimates))?;
@@ -307,20 +307,21 @@ impl Before {
 
 /// Returns the downloads of a run and the exports that it can resume. Removes all other downloads.
 fn downloads(
+    engine: Engine<'_>,
     lock: &RunLock,
     previous: Option<&Generation>,
     is_encrypted: bool,
     options: &RunOptions,
     clock: QuotaClock,
-    host: &Host,
 ) -> Result<(Files, Arc<ResumableExports>), Failure> {
-    let mut resumable = ResumableExports::of_tenant(lock.tenant(), is_encrypted, clock)?;
+    let deadline = engine.settings.poll.deadline;
+    let mut resumable = ResumableExports::of_tenant(lock.tenant(), is_encrypted, deadline, clock)?;
     if options.accept_shrink.is_empty() {
         resumable.drop_held(&RunState::before(previous).held);
     }
     let downloads = lock.downloads()?;
     downloads.clear_except(|name| resumable.has(name))?;
-    Ok((Files::new(downloads, is_encrypted, host), Arc::new(resumable)))
+    Ok((Files::new(downloads, is_encrypted, engine.host), Arc::new(resumable)))
 }
 
 /// The failure of a run that has new privacy settings and cannot replace everything.

@@ -126,7 +126,8 @@ pub async fn fetch_table(
     let clock_offset = clock_offset(Some(&client), engine.host).await?;
     let clock = quota.set_clock(clock_offset)?;
     let is_encrypted = privacy::encrypts_downloads(engine, lock.tenant())?;
-    let resumable = ResumableExports::of_tenant(lock.tenant(), is_encrypted, clock)?;
+    let deadline = engine.settings.poll.deadline;
+    let resumable = ResumableExports::of_tenant(lock.tenant(), is_encrypted, deadline, clock)?;
     let order = order(table);
     let estimate = u32::from(!resumable.is_paid(NAME, &order));
     quota.check_run(ExportEstimate { wholes: estimate, parts: 0 })?;

@@ -28,7 +28,8 @@ pub fn cost(plan: &Plan, engine: Engine<'_>, offset: Option<ClockOffset>) -> Res
     let tenant = engine.tenant()?;
     let parts_before = RunState::before(tenant.current()?.as_ref()).parts;
     let is_encrypted = privacy::encrypts_downloads(engine, &tenant)?;
-    let resumable = ResumableExports::of_tenant(&tenant, is_encrypted, clock)?;
+    let deadline = engine.settings.poll.deadline;
+    let resumable = ResumableExports::of_tenant(&tenant, is_encrypted, deadline, clock)?;
     let estimate = exports::sum(&exports::estimates(plan, engine, &resumable, &parts_before));
     let limit = engine.settings.daily_exports;
     let left = quota::left(&tenant, limit, clock)?;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
 use core_nexthink::{ExportJournal, ExportOrder, ExportRecord, NexthinkError, QueryId};
 use core_store::{Downloads, StoreError, TenantStore};
@@ -13,9 +14,12 @@ use super::quota::{QuotaClock, QuotaReservation};
 use crate::failure::journal_error;
 use core_terminal::bytes;
 
-/// The largest age of a resumable export, in milliseconds: two hours, which is longer than a run waits for an export.
-/// Older rows would be mixed with newer ones of the other exports.
-const RESUMABLE_MS: u64 = 2 * 60 * 60 * 1000;
+/// The least age up to which an export is resumable. The rows of an older one would be mixed with newer ones of the other
+/// exports.
+const RESUMABLE: Duration = Duration::from_hours(2);
+
+/// The time that the next run has for an export that the run before it has waited for until the deadline.
+const AFTER_DEADLINE: Duration = Duration::from_hours(1);
 
 /// The time by which the start of an export may be in the future, in milliseconds, since readings of Nexthink's clock
 /// differ by as much. An export further ahead was dated by a wrong clock, so its age is unknown.
@@ -50,12 +54,19 @@ pub(super) struct Journal {
 
 impl ResumableExports {
     /// Selects the resumable exports from the notes on downloads, by the clock that dated them. By a wrong clock, an
-    /// export would be paid for twice, or old rows would be mixed with new ones.
-    pub(super) fn of(notes: Vec<(String, Vec<u8>)>, clock: QuotaClock) -> ResumableExports {
+    /// export would be paid for twice, or old rows would be mixed with new ones. A run waits for an export until
+    /// `deadline`.
+    pub(super) fn of(
+        notes: Vec<(String, Vec<u8>)>,
+        deadline: Duration,
+        clock: QuotaClock,
+    ) -> ResumableExports {
         let now = clock.now().0;
+        let longest = RESUMABLE.max(deadline.saturating_add(AFTER_DEADLINE));
+        let longest_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
         let is_fresh = |note: &Note| {
             note.started_ms <= now.saturating_add(CLOCK_ERROR_MS)
-                && now.saturating_sub(note.started_ms) <= RESUMABLE_MS
+                && now.saturating_sub(note.started_ms) <= longest_ms
         };
         let read = notes.into_iter().filter_map(|(name, note)| {
             let note = serde_json::from_slice::<Note>(&note).ok().filter(is_fresh)?;
@@ -69,10 +80,11 @@ impl ResumableExports {
     pub(super) fn of_tenant(
         tenant: &TenantStore,
         is_encrypted: bool,
+        deadline: Duration,
         clock: QuotaClock,
     ) -> Result<ResumableExports, StoreError> {
         let notes = if is_encrypted { Vec::new() } else { tenant.download_notes()? };
-        Ok(Self::of(notes, clock))
+        Ok(Self::of(notes, deadline, clock))
     }
 
     /// Removes downloads that an earlier run has held back.
@@ -230,7 +242,12 @@ mod tests {
     }
 
     fn read(notes: Vec<(String, Vec<u8>)>) -> ResumableExports {
-        ResumableExports::of(notes, QuotaClock::read(&host(), None))
+        within(Duration::from_hours(1), notes)
+    }
+
+    /// The same for runs that wait for an export until `deadline`.
+    fn within(deadline: Duration, notes: Vec<(String, Vec<u8>)>) -> ResumableExports {
+        ResumableExports::of(notes, deadline, QuotaClock::read(&host(), None))
     }
 
     #[test]
@@ -244,13 +261,25 @@ mod tests {
     }
 
     #[test]
+    fn an_export_that_is_waited_for_for_hours_is_resumed_after_them() {
+        for (deadline_minutes, minutes_ago, is_there) in
+            [(1, 119, true), (180, 239, true), (180, 241, false), (1_440, 1_499, true)]
+        {
+            let deadline = Duration::from_mins(deadline_minutes);
+            let resumable = within(deadline, vec![note("devices", "#devices", minutes_ago)]);
+            assert_eq!(resumable.has("devices"), is_there, "{deadline_minutes} {minutes_ago}");
+        }
+    }
+
+    #[test]
     fn an_encrypted_download_is_not_resumed() {
         let place = Place::new();
         let (name, note) = note("devices", "#devices", 10);
         place.lock.downloads().expect("they can be made").set_note(&name, &note).expect("noted");
         for is_encrypted in [false, true] {
             let clock = QuotaClock::read(&host(), None);
-            let resumable = ResumableExports::of_tenant(place.lock.tenant(), is_encrypted, clock);
+            let (tenant, deadline) = (place.lock.tenant(), Duration::from_hours(1));
+            let resumable = ResumableExports::of_tenant(tenant, is_encrypted, deadline, clock);
             assert_eq!(resumable.expect("it can be read").has("devices"), !is_encrypted);
         }
     }
