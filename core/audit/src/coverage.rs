@@ -4,18 +4,40 @@
 //! Clocks are not trusted. A window that names its end proves the time before that end, whatever a clock says. The
 //! newest window names none, so it proves only the time that is over at every possible time of Nexthink
 //! ([`Clocks::bounds`]). Periods that an earlier clock claimed beyond that are dropped and read again.
+//!
+//! If a trail has lines without a time, it is read in fixed windows (`crate::fixed`), newest first. The newest window is
+//! still requested before them, for the events with a time and for Nexthink's clock.
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use core_clock::ClockOffset;
 
 use crate::clocks::Clocks;
+use crate::fixed::{last_edge, window_with};
 use crate::span::{Span, add, subtract};
-use crate::window::{Window, WindowSettings};
+use crate::window::{HOUR_MS, Window, WindowSettings};
 
 /// The number of runs that are remembered to find the last one with a right clock: some weeks of hourly runs. If
 /// none of them is left, everything is read again, which costs requests and no events.
 const REMEMBERED_RUNS: usize = 512;
+
+/// The time after which the last line of a trail is no longer being written. Milliseconds.
+const WRITING_MS: i64 = 60_000;
+
+/// The time up to the last whole hour that can be named, at most: a clock may show the two hours before twice.
+const OPEN_HOURS_MS: i64 = 3 * HOUR_MS + WRITING_MS;
+
+/// The part of a window that its answer proves to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// All of it.
+    Whole,
+    /// The part before this time, in milliseconds since 1970-01-01 UTC: the last line had no end and was left out.
+    Before(i64),
+    /// Nothing: it has lines without a time, which only fixed windows tell apart.
+    Nothing,
+}
 
 /// The periods of one trail that were read, and those that are missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +66,13 @@ pub struct Coverage {
     /// The time of the newest event.
     #[serde(default)]
     newest_event_ms: Option<i64>,
+    /// True if the newest events have lines without a time.
+    #[serde(default)]
+    has_untimed: bool,
+    /// The length of the newest period that is not read yet, and is no gap, since its events are not final.
+    /// Milliseconds.
+    #[serde(default)]
+    open_ms: i64,
     /// When runs have read the newest events, by Nexthink's clock. Ascending.
     #[serde(default)]
     read_at_ms: Vec<i64>,
@@ -62,13 +91,15 @@ struct RunProgress {
     is_first: bool,
     /// The newest events were read. Every run reads them, also if its clock says that it is too early.
     newest_is_read: bool,
+    /// The start of the last fixed window that was answered. Those after it are not requested twice.
+    fixed_from_ms: Option<i64>,
 }
 
 impl Coverage {
     /// Begins a run at `now_ms` by this machine's clock: the first says how far back is wanted.
     pub fn begin(&mut self, now_ms: i64, settings: &WindowSettings) {
         let is_first = self.wanted_from_ms.is_none();
-        self.run = RunProgress { is_first, newest_is_read: false };
+        self.run = RunProgress { is_first, ..RunProgress::default() };
         let first = first_wanted(self.server_ms(now_ms), settings);
         self.wanted_from_ms.get_or_insert(first);
     }
@@ -81,11 +112,12 @@ impl Coverage {
     }
 
     /// Returns the next window of a run that began at `now_ms` by this machine's clock; none when only windows that
-    /// failed in this run are missing.
+    /// failed in this run are missing. `zone` is that of the dates of requests.
     pub fn next_window(
         &self,
         now_ms: i64,
         settings: &WindowSettings,
+        zone: &TimeZone,
         failed: &[Span],
     ) -> Option<Window> {
         let now_ms = self.server_ms(now_ms);
@@ -99,10 +131,22 @@ impl Coverage {
             subtract(&mut gaps, *span);
         }
         subtract(&mut gaps, Span { from_ms: i64::MIN, to_ms: oldest });
+        let end_ms = if self.has_untimed {
+            let edge_ms = last_edge(now_ms - WRITING_MS, zone);
+            self.run.fixed_from_ms.map_or(edge_ms, |from_ms| from_ms.min(edge_ms))
+        } else {
+            now_ms - self.open_ms
+        };
+        subtract(&mut gaps, Span { from_ms: end_ms, to_ms: i64::MAX });
         let gap = gaps.last()?;
-        // An answer that ends within a read period shows that nothing is missing between them.
-        let to_ms = (gap.to_ms + settings.overlap_ms).min(now_ms);
-        Some(Window { span: slice(gap.from_ms, to_ms, oldest, settings), is_newest: false })
+        let span = if self.has_untimed {
+            window_with(gap.to_ms - 1, end_ms, zone)
+        } else {
+            // An answer that ends within a read period shows that nothing is missing between them.
+            let to_ms = (gap.to_ms + settings.overlap_ms).min(end_ms);
+            slice(gap.from_ms, to_ms, oldest, settings)
+        };
+        Some(Window { span, is_newest: false, is_fixed: self.has_untimed })
     }
 
     /// The window of the newest events. It reaches back over the possible difference of the clocks, by one slice at
@@ -115,17 +159,46 @@ impl Coverage {
         let span = slice(from_ms, now_ms, oldest, settings);
         let spread_ms = self.spread_ms.clamp(0, settings.slice_ms);
         let from_ms = (span.from_ms - spread_ms).max(oldest);
-        Window { span: Span { from_ms, ..span }, is_newest: true }
+        Window { span: Span { from_ms, ..span }, is_newest: true, is_fixed: false }
     }
 
     /// Notes that a window was read completely, and the clocks at the time of the answer.
     pub fn answered(&mut self, window: &Window, clocks: &Clocks, settings: &WindowSettings) {
+        self.answered_in_part(window, Proof::Whole, clocks, settings);
+    }
+
+    /// Notes which part of a window was read, and the clocks at the time of the answer.
+    pub fn answered_in_part(
+        &mut self,
+        window: &Window,
+        proof: Proof,
+        clocks: &Clocks,
+        settings: &WindowSettings,
+    ) {
         let (earliest_ms, latest_ms) = clocks.bounds();
+        if proof == Proof::Nothing {
+            self.found_untimed(settings);
+            // Also where it was read before: a late line without a time may be there.
+            let from_ms = window.span.from_ms.min(earliest_ms - window.span.length_ms());
+            subtract(&mut self.covered, Span { from_ms, ..window.span });
+        }
         if !window.is_newest {
             // Events after Nexthink's present time cannot have been in the answer.
-            let to_ms = window.span.to_ms.min(earliest_ms);
-            add(&mut self.covered, Span { to_ms, ..window.span });
+            let mut to_ms = window.span.to_ms.min(earliest_ms);
+            if window.is_fixed {
+                self.run.fixed_from_ms = Some(window.span.from_ms);
+                // No later window overlaps this one, so it is requested again until no line is late any more.
+                to_ms = to_ms.min(earliest_ms - settings.overlap_ms);
+            }
+            if proof != Proof::Nothing {
+                add(&mut self.covered, Span { to_ms, ..window.span });
+            }
             return;
+        }
+        match proof {
+            Proof::Whole => (self.has_untimed, self.open_ms) = (false, 0),
+            Proof::Before(_) => (self.has_untimed, self.open_ms) = (false, WRITING_MS),
+            Proof::Nothing => {}
         }
         self.skew_ms = earliest_ms - clocks.local_ms;
         self.spread_ms = latest_ms - earliest_ms;
@@ -133,13 +206,29 @@ impl Coverage {
         self.settle_wanted(earliest_ms, settings);
         // Requests are in whole hours, but only the wanted period counts.
         let from_ms = latest_ms - window.span.length_ms();
-        add(&mut self.covered, Span { from_ms, to_ms: earliest_ms });
+        let to_ms = match proof {
+            Proof::Whole => earliest_ms,
+            Proof::Before(before_ms) => before_ms.min(earliest_ms),
+            Proof::Nothing => from_ms,
+        };
+        add(&mut self.covered, Span { from_ms, to_ms });
         self.give_up_lost(earliest_ms, settings);
         self.run.newest_is_read = true;
         self.read_at_local_ms = Some(clocks.local_ms);
         self.read_at_ms.push(earliest_ms);
         let surplus = self.read_at_ms.len().saturating_sub(REMEMBERED_RUNS);
         self.read_at_ms.drain(..surplus);
+    }
+
+    /// Notes that there are lines without a time, so that fixed windows are requested.
+    pub fn found_untimed(&mut self, settings: &WindowSettings) {
+        self.has_untimed = true;
+        self.open_ms = settings.overlap_ms + OPEN_HOURS_MS;
+    }
+
+    /// Returns true if the newest events have lines without a time.
+    pub fn has_untimed(&self) -> bool {
+        self.has_untimed
     }
 
     /// Drops periods that earlier runs claimed to have read by a clock that was ahead: those in the future, and those
@@ -210,7 +299,15 @@ impl Coverage {
 
     /// Returns the wanted periods that are not read at `now_ms` by this machine's clock, and can still be read.
     pub fn gaps(&self, now_ms: i64) -> Vec<Span> {
-        self.gaps_at(self.server_ms(now_ms))
+        let mut gaps = self.gaps_at(self.server_ms(now_ms));
+        subtract(&mut gaps, Span { from_ms: self.final_until_ms(now_ms), to_ms: i64::MAX });
+        gaps
+    }
+
+    /// Returns the time up to which events are final when this machine's clock says `now_ms`. Both in milliseconds
+    /// since 1970-01-01 UTC.
+    pub fn final_until_ms(&self, now_ms: i64) -> i64 {
+        self.server_ms(now_ms) - self.open_ms
     }
 
     /// Returns the lost periods.

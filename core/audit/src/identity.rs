@@ -40,10 +40,13 @@ pub struct Identifier {
     kind: TrailKind,
     /// The Engine that was asked by its name.
     engine: Option<String>,
+    /// The start of the fixed window of the answer, which is part of the identities.
+    fixed_from_ms: Option<i64>,
     /// The count of each record by its content: the latest ones, and those before them.
     recent: FxHashMap<u128, u32>,
     older: FxHashMap<u128, u32>,
     remembered: usize,
+    has_forgotten: bool,
 }
 
 impl Identifier {
@@ -52,9 +55,11 @@ impl Identifier {
         Self {
             kind,
             engine: None,
+            fixed_from_ms: None,
             recent: FxHashMap::default(),
             older: FxHashMap::default(),
             remembered: REMEMBERED,
+            has_forgotten: false,
         }
     }
 
@@ -63,6 +68,17 @@ impl Identifier {
     /// where it does not, the Engine that was asked is part of its identity.
     pub fn from_engine(name: &str) -> Self {
         Self { engine: Some(name.to_ascii_lowercase()), ..Self::new(TrailKind::Engine) }
+    }
+
+    /// Makes the fixed window that begins at this time a part of the identities. A line without a time is the same at
+    /// ten and at eleven, so only its position in a period that never changes tells one from the other.
+    pub(crate) fn in_fixed_window(self, from_ms: i64) -> Self {
+        Self { fixed_from_ms: Some(from_ms), ..self }
+    }
+
+    /// Returns true if records were forgotten, so that a repetition of one may have counted as its first.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        self.has_forgotten
     }
 
     /// The identity of the next record.
@@ -77,6 +93,9 @@ impl Identifier {
         if let Some(engine) = self.engine.as_deref().filter(|name| !names(record, name)) {
             hasher.update(engine.as_bytes());
         }
+        if let Some(from_ms) = self.fixed_from_ms {
+            hasher.update(b"\0from").update(&from_ms.to_le_bytes());
+        }
         let position = self.count(first_half(&hasher));
         hasher.update(&position.to_le_bytes());
         EventId(first_half(&hasher))
@@ -86,7 +105,8 @@ impl Identifier {
         let before = self.recent.get(&content).or_else(|| self.older.get(&content));
         let position = before.map_or(0, |seen| seen + 1);
         if self.recent.len() >= self.remembered {
-            self.older = mem::take(&mut self.recent);
+            let forgotten = mem::replace(&mut self.older, mem::take(&mut self.recent));
+            self.has_forgotten |= !forgotten.is_empty();
         }
         self.recent.insert(content, position);
         position

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::clocks::Clocks;
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, Proof};
 use crate::event::{AuditEvent, parse};
 use crate::identity::{Identifier, TrailKind};
 use crate::lines::{LineReader, Record};
@@ -69,8 +69,10 @@ pub struct IntakeCounts {
     pub unparsed: u64,
     /// Records that neither begin with a time nor have the documented form.
     pub shapeless: u64,
-    /// Records whose time is far outside of the requested one. They are stored at the end of the window.
+    /// Records whose time cannot be right. They are stored at the end of the window.
     pub implausible: u64,
+    /// Records without a time. Those of a trail are stored only if the window is a fixed one.
+    pub untimed: u64,
     /// Records that name an erased person. They are not stored.
     pub suppressed: u64,
     /// Added records whose time had been read before.
@@ -79,6 +81,10 @@ pub struct IntakeCounts {
     pub newest_ms: Option<i64>,
     /// True if the last line had no end and was left out.
     pub is_cut: bool,
+    /// The time of the last record that has one, in milliseconds since 1970-01-01 UTC.
+    pub last_ms: Option<i64>,
+    /// True if there were too many records without a time to tell their repetitions apart.
+    pub is_overfull: bool,
 }
 
 /// The source of an answer, and its request.
@@ -107,6 +113,8 @@ pub struct Intake<'a, S> {
     plausible: Span,
     lines: LineReader,
     identifier: Identifier,
+    /// Identifies the records without a time.
+    untimed: Identifier,
     /// Events of one day that are not written yet.
     rows: Rows,
     day: String,
@@ -127,10 +135,10 @@ impl IntakeCounts {
                 "the host announced no length and hung up, so that lines may be missing: what came is kept, \
                  and asked for again",
             )
-        } else if self.is_cut {
+        } else if self.is_overfull {
             Some(
-                "the last line has no end, so that the answer was cut: what came before it is kept, and the \
-                 rest asked for again",
+                "too many different lines of a day have no time, so that repetitions of one line may be \
+                 missing: what came is kept, and asked for again",
             )
         } else if self.records > 0 && self.shapeless == self.records {
             Some(
@@ -139,6 +147,17 @@ impl IntakeCounts {
             )
         } else {
             None
+        }
+    }
+
+    /// Returns the part of a window that the answer proves to be read, if no lines may be missing from it.
+    pub fn proof(&self, window: &Window) -> Proof {
+        if self.untimed > 0 && !window.is_fixed {
+            Proof::Nothing
+        } else if self.is_cut {
+            Proof::Before(self.last_ms.unwrap_or(window.span.from_ms))
+        } else {
+            Proof::Whole
         }
     }
 }
@@ -163,6 +182,7 @@ impl<'a, S: EventSink> Intake<'a, S> {
             plausible: source.window.span,
             lines: LineReader::default(),
             identifier: identifier(source),
+            untimed: untimed_identifier(source),
             rows: Rows::new(table),
             day: String::new(),
             last_ms: end_ms,
@@ -189,11 +209,17 @@ impl<'a, S: EventSink> Intake<'a, S> {
     /// that jumps does not make another event of the same line.
     pub fn start(&mut self, clocks: &Clocks) {
         self.plausible = self.source.window.plausible(clocks);
-        let server_ms = clocks.server_ms.filter(|_| self.source.window.is_newest);
-        self.end_ms = server_ms.unwrap_or(self.source.window.span.to_ms);
-        self.times = TimeReader::new(self.zone.clone(), self.end_ms);
+        let window = self.source.window;
+        let server_ms = clocks.server_ms.filter(|_| window.is_newest);
+        // The end of a fixed window is not in it.
+        self.end_ms = server_ms.unwrap_or(window.span.to_ms - i64::from(window.is_fixed));
+        // An answer may have more than was asked for, so a time without a year may be later than the window.
+        let read_ms =
+            if window.is_newest { self.end_ms } else { self.end_ms.max(clocks.bounds().0) };
+        self.times = TimeReader::new(self.zone.clone(), read_ms);
         self.lines = LineReader::default();
         self.identifier = identifier(self.source);
+        self.untimed = untimed_identifier(self.source);
         self.rows = Rows::new(self.table);
         self.day.clear();
         self.last_ms = self.end_ms;
@@ -212,14 +238,23 @@ impl<'a, S: EventSink> Intake<'a, S> {
         self.check()
     }
 
-    /// Takes the last line, if it is whole, and writes everything.
+    /// Takes the last line, if it is whole, and writes everything. `end_proven` says whether the host announced its
+    /// length or its end.
+    ///
+    /// A trail may have no line end after its last line. Where the answer is all there is of a period that is over,
+    /// that line is whole; in the newest window it may still be being written.
     ///
     /// # Errors
     ///
     /// The store cannot be read or written.
-    pub fn finish(mut self) -> io::Result<IntakeCounts> {
+    pub fn finish(mut self, end_proven: bool) -> io::Result<IntakeCounts> {
         let mut lines = std::mem::take(&mut self.lines);
-        self.counts.is_cut = lines.finish_whole(|record| self.record(&record));
+        if end_proven && !self.source.window.is_newest {
+            lines.finish(|record| self.record(&record));
+        } else {
+            self.counts.is_cut = lines.finish_whole(|record| self.record(&record));
+        }
+        self.counts.is_overfull = self.untimed.has_forgotten();
         self.write()?;
         self.check()?;
         Ok(self.counts)
@@ -255,10 +290,19 @@ impl<'a, S: EventSink> Intake<'a, S> {
 
     /// Takes an event, unless the store has it.
     fn event(&mut self, record: &Record<'_>, mut event: AuditEvent) -> io::Result<()> {
-        let mut id = self.identifier.next(record).to_string();
+        let is_untimed = event.occurred_ms.is_none();
         self.counts.records += 1;
         self.counts.unparsed += u64::from(!event.is_parsed());
-        self.counts.shapeless += u64::from(!event.is_parsed() && event.occurred_ms.is_none());
+        self.counts.shapeless += u64::from(!event.is_parsed() && is_untimed);
+        self.counts.untimed += u64::from(is_untimed);
+        self.counts.last_ms = event.occurred_ms.or(self.counts.last_ms);
+        let AnswerSource { kind, window, .. } = self.source;
+        if is_untimed && !window.is_fixed && kind != TrailKind::Table {
+            // Only a fixed window tells which event it is.
+            return Ok(());
+        }
+        let identifier = if is_untimed { &mut self.untimed } else { &mut self.identifier };
+        let mut id = identifier.next(record).to_string();
         let mut observed_ms = self.observed_ms(event.occurred_ms);
         if self.names_erased(&event) {
             self.counts.suppressed += 1;
@@ -330,6 +374,13 @@ fn identifier(source: AnswerSource<'_>) -> Identifier {
     engine.map_or_else(|| Identifier::new(source.kind), Identifier::from_engine)
 }
 
+/// Identifies the events of an answer that have no time.
+fn untimed_identifier(source: AnswerSource<'_>) -> Identifier {
+    let Window { span, is_fixed, .. } = source.window;
+    let plain = identifier(source);
+    if *is_fixed { plain.in_fixed_window(span.from_ms) } else { plain }
+}
+
 /// The day of a time by UTC.
 fn day_of(ms: i64) -> String {
     let time = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -349,7 +400,7 @@ mod tests {
             (true, IntakeCounts::default(), false),
             (false, whole, true),
             (false, IntakeCounts::default(), true),
-            (true, IntakeCounts { is_cut: true, ..whole }, true),
+            (true, IntakeCounts { is_overfull: true, ..whole }, true),
             // A page of text has no line of a known form.
             (true, IntakeCounts { shapeless: 5, ..whole }, true),
         ] {

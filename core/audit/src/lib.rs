@@ -4,6 +4,7 @@ mod clocks;
 mod codes;
 mod coverage;
 mod event;
+mod fixed;
 mod header;
 mod identity;
 mod intake;
@@ -18,7 +19,7 @@ mod window;
 
 pub use clocks::Clocks;
 pub use codes::{Action, KnownCode};
-pub use coverage::Coverage;
+pub use coverage::{Coverage, Proof};
 pub use event::{AuditEvent, parse};
 pub use identity::{EventId, Identifier, TrailKind};
 pub use intake::{AnswerSource, ENGINE_TRAIL, EventPrivacy, EventSink, Intake, IntakeCounts};

@@ -10,7 +10,10 @@ use crate::span::Span;
 /// An hour in milliseconds: the unit in which a window's length is asked for.
 pub const HOUR_MS: i64 = 3_600_000;
 
-/// The distance from the period that was asked for up to which an event's time is believed. Milliseconds.
+/// The time for which Nexthink keeps events. Milliseconds.
+const SOURCE_RETENTION_MS: i64 = 180 * 24 * HOUR_MS;
+
+/// The distance from the period that Nexthink keeps up to which an event's time is believed. Milliseconds.
 const PLAUSIBLE_MARGIN_MS: i64 = 48 * HOUR_MS;
 
 /// The windows in which a trail is asked for.
@@ -33,8 +36,8 @@ impl Default for WindowSettings {
         Self {
             overlap_ms: HOUR_MS,
             slice_ms: days,
-            since_ms: 180 * days,
-            source_retention_ms: 180 * days,
+            since_ms: SOURCE_RETENTION_MS,
+            source_retention_ms: SOURCE_RETENTION_MS,
         }
     }
 }
@@ -46,6 +49,8 @@ pub struct Window {
     pub span: Span,
     /// True if it ends now, by Nexthink's own clock: then no end is asked for.
     pub is_newest: bool,
+    /// True if it is a fixed window, which tells events without a time apart: exactly this period is asked for.
+    pub is_fixed: bool,
 }
 
 impl Window {
@@ -55,20 +60,17 @@ impl Window {
         u32::try_from(hours.max(1)).unwrap_or(u32::MAX)
     }
 
-    /// Returns the times that an event of the answer may have: the period that was asked for, give or take
-    /// two days. Where the period ends now, every clock's now counts, so that the same event is believed
-    /// in every run, whichever clock is wrong.
+    /// Returns the times that an event of the answer may have: the period that Nexthink keeps, give or take two days.
+    /// An answer may have more than was asked for, and an event that is believed by one window and not by another
+    /// would be kept by two times, so twice. For the same reason every clock's now counts, whichever is wrong.
     pub fn plausible(&self, clocks: &Clocks) -> Span {
-        let (mut from_ms, mut to_ms) = (self.span.from_ms, self.span.to_ms);
-        if self.is_newest {
-            let server_ms = clocks.server_ms.unwrap_or(clocks.local_ms);
-            to_ms = to_ms.max(clocks.local_ms).max(server_ms);
-            let earliest_end = self.span.to_ms.min(clocks.local_ms).min(server_ms);
-            from_ms = earliest_end.saturating_sub(self.span.length_ms());
-        }
+        let server_ms = clocks.server_ms.unwrap_or(clocks.local_ms);
+        let end_ms = if self.is_newest { self.span.to_ms } else { server_ms };
+        let earliest_ms = end_ms.min(clocks.local_ms).min(server_ms);
+        let latest_ms = end_ms.max(clocks.local_ms).max(server_ms);
         Span {
-            from_ms: from_ms.saturating_sub(PLAUSIBLE_MARGIN_MS),
-            to_ms: to_ms.saturating_add(PLAUSIBLE_MARGIN_MS),
+            from_ms: earliest_ms.saturating_sub(SOURCE_RETENTION_MS + PLAUSIBLE_MARGIN_MS),
+            to_ms: latest_ms.saturating_add(PLAUSIBLE_MARGIN_MS),
         }
     }
 
@@ -81,6 +83,9 @@ impl Window {
         }
         let mut before = Timestamp::from_millisecond(self.span.to_ms).unwrap_or(Timestamp::MAX);
         let mut hours = self.elapsed_hours();
+        if self.is_fixed {
+            return (Some(before.to_zoned(zone.clone()).datetime()), hours);
+        }
         // Rounded up to the second, so that nothing wanted is left out.
         before = before.round(Unit::Second).unwrap_or(before);
         if before.as_millisecond() < self.span.to_ms {
@@ -112,7 +117,8 @@ mod tests {
         let zone = TimeZone::get("Europe/Zurich").expect("a zone");
         let parameters = |to: &str| {
             let to_ms = to.parse::<Timestamp>().expect("a time").as_millisecond();
-            let window = Window { span: span(to_ms - 3 * HOUR_MS, to_ms), is_newest: false };
+            let span = span(to_ms - 3 * HOUR_MS, to_ms);
+            let window = Window { span, is_newest: false, is_fixed: false };
             let (before, hours) = window.parameters(&zone);
             (before.expect("it has an end").to_string(), hours)
         };
@@ -125,7 +131,14 @@ mod tests {
         ] {
             assert_eq!(parameters(to), (before.to_owned(), hours), "{to}");
         }
-        let newest = Window { span: span(NOW - HOUR_MS - 1, NOW), is_newest: true };
+        let newest =
+            Window { span: span(NOW - HOUR_MS - 1, NOW), is_newest: true, is_fixed: false };
         assert_eq!(newest.parameters(&zone), (None, 2));
+        let fixed = Window { is_newest: false, is_fixed: true, ..newest };
+        let (before, hours) = fixed.parameters(&zone);
+        assert_eq!(
+            (before.expect("it has an end").to_string(), hours),
+            ("2026-03-01T13:00:00".to_owned(), 2)
+        );
     }
 }

@@ -38,9 +38,9 @@ pub(crate) fn tables(reader: &Reader<'_>, log: &EventLog) -> Result<EventTables,
 
 /// Returns true if events of a trail are missing, other than those since it was last read.
 fn lacks_events(coverage: &Coverage, now_ms: i64) -> bool {
-    let server_ms = coverage.server_ms(now_ms);
+    let end_ms = coverage.final_until_ms(now_ms);
     let is_since_last_read =
-        |gap: &Span| gap.to_ms >= server_ms && coverage.has_read(gap.from_ms.saturating_sub(1));
+        |gap: &Span| gap.to_ms >= end_ms && coverage.has_read(gap.from_ms.saturating_sub(1));
     !coverage.lost().is_empty() || !coverage.gaps(now_ms).iter().all(is_since_last_read)
 }
 

@@ -27,6 +27,10 @@ pub struct AuditSpec {
     /// True if the log is rotated at midnight, which truncates the beginning of the first line of a
     /// day.
     pub rotates: bool,
+    /// True if every answer has the whole log up to now, whatever period is requested.
+    pub ignores_period: bool,
+    /// True if the last line of an answer has no line end.
+    pub joins_lines: bool,
     /// The start of the trail, in seconds since 1970-01-01 UTC.
     pub begins: u64,
     /// A text that replaces all lines.
@@ -69,6 +73,8 @@ impl Default for AuditSpec {
             times: LineTime::default(),
             zone_minutes: 0,
             rotates: false,
+            ignores_period: false,
+            joins_lines: false,
             begins: 0,
             content: None,
             table_hours: 168,

@@ -27,7 +27,7 @@ fn skewed(local_ms: i64, skew_ms: i64) -> Clocks {
 fn run(coverage: &mut Coverage, now_ms: i64, settings: &WindowSettings) -> Vec<Window> {
     let mut windows = Vec::new();
     coverage.begin(now_ms, settings);
-    while let Some(window) = coverage.next_window(now_ms, settings, &[]) {
+    while let Some(window) = coverage.next_window(now_ms, settings, &TimeZone::UTC, &[]) {
         coverage.answered(&window, &right(now_ms), settings);
         windows.push(window);
         assert!(windows.len() < 1_000, "it does not get done");
@@ -67,7 +67,7 @@ fn l2_a_window_that_failed_is_a_gap_until_a_later_run_reads_it() {
     let mut coverage = Coverage::default();
     coverage.begin(NOW, &settings);
     let mut failed = Vec::new();
-    while let Some(window) = coverage.next_window(NOW, &settings, &failed) {
+    while let Some(window) = coverage.next_window(NOW, &settings, &TimeZone::UTC, &failed) {
         if (NOW - 2 * DAY..NOW - DAY).contains(&window.span.from_ms) {
             failed.push(window.span);
         } else {
@@ -105,7 +105,7 @@ fn l8_the_clock_of_nexthink_decides_what_is_now() {
             let now = NOW + run * HOUR_MS;
             coverage.begin(now, &settings);
             let mut n_windows = 0;
-            while let Some(window) = coverage.next_window(now, &settings, &[]) {
+            while let Some(window) = coverage.next_window(now, &settings, &TimeZone::UTC, &[]) {
                 coverage.answered(&window, &skewed(now, skew), &settings);
                 n_windows += 1;
             }
@@ -141,7 +141,7 @@ fn l8_what_is_wanted_up_to_now_is_read_though_the_clock_of_nexthink_is_behind() 
         coverage.want(span(NOW - 2 * DAY, NOW));
         coverage.begin(NOW, &settings);
         let mut n_windows = 0;
-        while let Some(window) = coverage.next_window(NOW, &settings, &[]) {
+        while let Some(window) = coverage.next_window(NOW, &settings, &TimeZone::UTC, &[]) {
             coverage.answered(&window, &skewed(NOW, skew), &settings);
             n_windows += 1;
             assert!(n_windows <= 6, "{skew}: it does not get done");

@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
 use core_audit::{
     AnswerSource, Clocks, Coverage, EventPrivacy, EventRedactor, EventSink, EventTable, HOUR_MS,
-    Intake, IntakeCounts, Span, TableRow, TrailKind, Window, WindowSettings,
+    Intake, IntakeCounts, Proof, Span, TableRow, TrailKind, Window, WindowSettings,
 };
 use core_ingest::values::entity_schema;
 use core_model::column::{Column, IdentifierKind};
@@ -73,7 +73,7 @@ impl Memory {
 
 fn window() -> Window {
     let span = Span { from_ms: NOW_MS - 24 * HOUR_MS, to_ms: NOW_MS };
-    Window { span, is_newest: true }
+    Window { span, is_newest: true, is_fixed: false }
 }
 
 fn clocks() -> Clocks {
@@ -87,21 +87,42 @@ fn read_with(
     coverage: &Coverage,
     privacy: EventPrivacy,
 ) -> io::Result<IntakeCounts> {
-    let (window, table) =
-        (window(), EventTable::new(&AUDIT_EVENT, entity_schema(&AUDIT_EVENT, &[])));
-    let source =
-        AnswerSource { kind: TrailKind::Portal, trail: "portal", window: &window, coverage };
+    read_window(memory, &window(), answer, coverage, privacy)
+}
+
+fn read_window(
+    memory: &mut Memory,
+    window: &Window,
+    answer: &str,
+    coverage: &Coverage,
+    privacy: EventPrivacy,
+) -> io::Result<IntakeCounts> {
+    let table = EventTable::new(&AUDIT_EVENT, entity_schema(&AUDIT_EVENT, &[]));
+    let source = AnswerSource { kind: TrailKind::Portal, trail: "portal", window, coverage };
     let mut intake = Intake::new(memory, &table, source, TimeZone::UTC, privacy);
     intake.start(&clocks());
     for piece in answer.as_bytes().chunks(7) {
         intake.take(piece)?;
     }
-    intake.finish()
+    intake.finish(true)
 }
 
 fn read(memory: &mut Memory, answer: &str) -> IntakeCounts {
     let privacy = EventPrivacy::default();
     read_with(memory, answer, &Coverage::default(), privacy).expect("there is room")
+}
+
+/// Reads an answer for a period.
+fn read_from(memory: &mut Memory, window: &Window, answer: &str) -> IntakeCounts {
+    let privacy = EventPrivacy::default();
+    read_window(memory, window, answer, &Coverage::default(), privacy).expect("there is room")
+}
+
+/// A fixed window, some days ago.
+fn fixed(days: i64) -> Window {
+    let from_ms = NOW_MS - 12 * HOUR_MS - days * 24 * HOUR_MS;
+    let span = Span { from_ms, to_ms: from_ms + 24 * HOUR_MS };
+    Window { span, is_newest: false, is_fixed: true }
 }
 
 const LOGIN: &str = "2026-03-01 10:00:00 [Portal|LOGIN|20101|ACME\\anna] User account logged in\n";
@@ -151,9 +172,49 @@ fn a_line_without_a_time_has_that_of_the_line_before_it() {
     let mut memory = Memory::default();
     let before = LOGIN.replace("2026-03-01 10", "2026-02-28 20");
     let without = "[Portal|SYSTEM|20001|*system] Portal is starting\n";
-    assert_eq!(read(&mut memory, &[&before, without].concat()).added, 2);
+    assert_eq!(read_from(&mut memory, &fixed(1), &[&before, without].concat()).added, 2);
     assert_eq!(memory.days(), ["2026-02-28"]);
     assert_eq!(memory.texts("raw").len(), 2);
+}
+
+#[test]
+fn l15_lines_without_a_time_are_stored_by_fixed_windows_and_each_once() {
+    let without = "[Portal|SYSTEM|20001|*system] Portal is starting\n";
+    let mut memory = Memory::default();
+    let counts = read(&mut memory, &[LOGIN, without].concat());
+    assert_eq!((counts.added, counts.untimed), (1, 1));
+    assert_eq!(counts.proof(&window()), Proof::Nothing);
+    for (days, answer, added) in [
+        (1, without.repeat(2), 2),
+        (0, without.to_owned(), 1),
+        // The same day again, of which more has passed.
+        (0, without.repeat(3), 2),
+        (1, without.repeat(2), 0),
+    ] {
+        let counts = read_from(&mut memory, &fixed(days), &answer);
+        assert_eq!(counts.added, added, "{days}: {answer}");
+        assert_eq!(counts.proof(&fixed(days)), Proof::Whole);
+    }
+    assert_eq!(memory.days(), ["2026-02-28", "2026-03-01"]);
+}
+
+#[test]
+fn l16_a_time_from_before_the_window_is_believed_if_nexthink_may_have_kept_it() {
+    let old = LOGIN.replace("2026-03-01", "2025-09-03");
+    for window in [window(), fixed(150), fixed(0)] {
+        let mut memory = Memory::default();
+        let counts = read_from(&mut memory, &window, &[&old, LOGIN].concat());
+        assert_eq!((counts.added, counts.implausible), (2, 0), "{window:?}");
+        assert_eq!(memory.days(), ["2025-09-03", "2026-03-01"]);
+    }
+}
+
+#[test]
+fn l16_a_time_without_a_year_is_read_by_the_time_of_the_answer() {
+    let mut memory = Memory::default();
+    let line = LOGIN.replace("2026-03-01 10:00:00", "Mar  1 10:00:00 host nxaudit[17]:");
+    assert_eq!(read_from(&mut memory, &fixed(30), &line).implausible, 0);
+    assert_eq!(memory.days(), ["2026-03-01"]);
 }
 
 #[test]
@@ -179,11 +240,18 @@ fn an_event_of_a_period_that_was_read_before_is_late() {
 }
 
 #[test]
-fn a_last_line_without_an_end_is_left_out() {
-    let mut memory = Memory::default();
-    let counts = read(&mut memory, &[LOGIN, "2026-03-01 10:00:01 [Portal|LOG"].concat());
-    assert!(counts.is_cut && counts.lacking(true).is_some());
-    assert_eq!(counts.added, 1);
+fn l17_a_last_line_without_an_end_is_left_out_of_the_newest_window_alone() {
+    let answer = [LOGIN, "2026-03-01 10:00:01 [Portal|LOG"].concat();
+    let counts = read(&mut Memory::default(), &answer);
+    assert!(counts.is_cut && counts.lacking(true).is_none());
+    assert_eq!((counts.added, counts.proof(&window())), (1, Proof::Before(NOW_MS - 2 * HOUR_MS)));
+    let counts = read(&mut Memory::default(), "2026-03-01 10:00:01 [Portal|LOG");
+    assert_eq!(counts.proof(&window()), Proof::Before(window().span.from_ms));
+
+    let named = Window { is_newest: false, ..window() };
+    let counts = read_from(&mut Memory::default(), &named, &answer);
+    assert!(!counts.is_cut);
+    assert_eq!((counts.added, counts.proof(&named)), (2, Proof::Whole));
 }
 
 fn keys() -> KeyRing {
@@ -261,7 +329,7 @@ fn a_row_of_the_table_is_an_event_too() {
         message: "User created, name=ben",
     };
     intake.row(&row).expect("there is room");
-    let counts = intake.finish().expect("there is room");
+    let counts = intake.finish(true).expect("there is room");
     assert_eq!((counts.added, counts.unparsed), (1, 0));
     assert_eq!(memory.texts("account"), ["anna@acme.example"]);
     assert_eq!(memory.texts("details"), ["{\"name\":\"ben\"}"]);
@@ -287,6 +355,10 @@ fn a_store_that_is_full_is_an_error_and_a_new_answer_begins_afresh() {
     intake.take(LOGIN.as_bytes()).expect("nothing is written yet");
     intake.begin(&clocks()).expect("there is room");
     intake.take(LOGIN.as_bytes()).expect("there is room");
-    assert_eq!(intake.finish().expect("there is room").added, 1, "the first answer is forgotten");
+    assert_eq!(
+        intake.finish(true).expect("there is room").added,
+        1,
+        "the first answer is forgotten"
+    );
     assert_eq!(memory.discarded, 1);
 }

@@ -4,4 +4,5 @@
 mod corpus;
 mod intake;
 mod month;
+mod timeless;
 mod twin;

@@ -102,7 +102,7 @@ fn month(seed: u64, skew_ms: i64, is_confirmed: bool) {
         let mut coverage: Coverage = serde_json::from_str(&saved).expect("what was saved");
         coverage.begin(now_ms, &settings);
         let mut failed: Vec<Span> = Vec::new();
-        while let Some(window) = coverage.next_window(now_ms, &settings, &failed) {
+        while let Some(window) = coverage.next_window(now_ms, &settings, &model.zone, &failed) {
             if hour < 30 * 24 && random.i64(0..5) == 0 {
                 failed.push(window.span);
                 continue;

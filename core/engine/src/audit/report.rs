@@ -5,6 +5,7 @@ use core_nexthink::{ClockOffset, NexthinkError};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::table::NAME as TABLE;
 use crate::failure::{Ending, Failure, FailureKind};
 use core_terminal::count as count_of;
 
@@ -37,8 +38,10 @@ pub struct TrailReport {
     /// Records that name an erased person. They were not stored.
     pub suppressed: u64,
     pub late: u64,
-    /// Records whose time is far outside the requested period. They are stored at the end of the window.
+    /// Records whose time cannot be right. They are stored at the end of the window.
     pub implausible: u64,
+    /// Records without a time.
+    pub untimed: u64,
     /// By how many seconds Nexthink's clock is ahead of this machine's, if they disagree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_ahead_seconds: Option<i64>,
@@ -121,15 +124,23 @@ impl AuditReport {
             remarks.push(format!("audit trail: {reason}"));
         }
         for trail in &self.trails {
-            let TrailReport { name, added, records, unparsed, late, implausible, .. } = trail;
+            let TrailReport { name, added, records, unparsed, late, implausible, untimed, .. } =
+                trail;
             let is_unread = trail.windows == 0 && trail.reason.is_some();
             remarks.extend((!is_unread).then(|| {
                 format!(
-                    "audit trail {name}: {} added of {records} read{}{}{}",
+                    "audit trail {name}: {} added of {records} read{}{}{}{}",
                     count_of(*added, "event"),
                     count(*unparsed, "of another form, kept as they are"),
                     count(*late, "came late"),
-                    count(*implausible, "with a time far outside of what was asked for"),
+                    count(*implausible, "with a time that cannot be right"),
+                    count(*untimed, "without a time"),
+                )
+            }));
+            remarks.extend((*untimed > 0 && name != TABLE).then(|| {
+                format!(
+                    "audit trail {name}: lines without a time are told apart by the day that was asked for, \
+                     so that they are right if Nexthink keeps to it; those of an hour are added when it is over"
                 )
             }));
             remarks.extend(trail.clock_ahead_seconds.map(|ahead| {
@@ -178,6 +189,7 @@ impl TrailReport {
         self.suppressed += counts.suppressed;
         self.late += counts.late;
         self.implausible += counts.implausible;
+        self.untimed += counts.untimed;
     }
 
     /// Notes the kind of a failure that kept a part from being read.

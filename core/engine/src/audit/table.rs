@@ -7,6 +7,7 @@ use core_audit::{
 use core_ingest::batch::Batch;
 use core_ingest::decoder::Decoder;
 use core_store::EventAppender;
+use core_terminal::count;
 
 use super::log_sink::LogSink;
 use super::report::TrailReport;
@@ -17,7 +18,7 @@ use crate::run::{FetchedTable, for_each_chunk, is_local};
 use crate::settings::{Audit, AuditTable};
 
 /// The name of the trail in notes, reports and events.
-const NAME: &str = "table";
+pub(super) const NAME: &str = "table";
 
 /// The table being read.
 pub(super) struct Reading<'a> {
@@ -101,7 +102,7 @@ impl Reading<'_> {
         let ended_ms = fetched.ended_ms.max(fetched.started_ms);
         let from_ms = ended_ms - self.audit.windows.source_retention_ms;
         let to_ms = fetched.started_ms.max(from_ms + HOUR_MS);
-        Window { span: Span { from_ms, to_ms }, is_newest: true }
+        Window { span: Span { from_ms, to_ms }, is_newest: true, is_fixed: false }
     }
 
     /// The wanted period: no more than this answer covers, so that the seconds of the export are not a gap. If the
@@ -167,7 +168,7 @@ fn read_rows(
     })?;
     decoder.finish().map_err(anyhow::Error::new)?;
     take_rows(&mut decoder, table, &mut intake)?;
-    let counts = intake.finish().map_err(anyhow::Error::new)?;
+    let counts = intake.finish(true).map_err(anyhow::Error::new)?;
     let refused = decoder.counts().quarantine.rows;
     let lacking = if export.truncated {
         Some(format!(
@@ -179,6 +180,14 @@ fn read_rows(
         Some(format!("{refused} rows of the export cannot be read"))
     } else if !export.length_proven {
         Some("the file host did not say how long the export is".to_owned())
+    } else if counts.untimed > 0 {
+        // The export of each run begins at another time, so nothing tells which rows an earlier one had.
+        Some(format!(
+            "{} have no time that can be read, so that they may be missing or stored twice: is `{}`, of \
+             `audit.columns.time`, the column of the time",
+            count(counts.untimed, "row"),
+            table.time
+        ))
     } else {
         None
     };

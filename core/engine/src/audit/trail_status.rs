@@ -17,11 +17,14 @@ pub struct TrailStatus {
     not_read: Vec<String>,
     /// The periods that were never read and are lost.
     lost: Vec<String>,
+    /// True if its newest lines have no time.
+    has_untimed: bool,
 }
 
 impl TrailStatus {
     /// The header of a table of trails.
-    pub const HEADER: [&str; 4] = ["trail", "newest event", "not read yet", "never read, and gone"];
+    pub const HEADER: [&str; 5] =
+        ["trail", "newest event", "not read yet", "never read, and gone", "lines without a time"];
 
     /// Returns the state of every trail of some notes.
     pub fn all(notes: &Notes, now_ms: i64) -> Vec<Self> {
@@ -36,16 +39,18 @@ impl TrailStatus {
             newest_event: coverage.newest_event_ms().map(time),
             not_read: texts(&coverage.gaps(now_ms)),
             lost: texts(coverage.lost()),
+            has_untimed: coverage.has_untimed(),
         }
     }
 
     /// Returns a row of a table for people.
-    pub fn cells(&self) -> [String; 4] {
+    pub fn cells(&self) -> [String; 5] {
         [
             self.name.clone(),
             self.newest_event.clone().unwrap_or_default(),
             self.not_read.join("\n"),
             self.lost.join("\n"),
+            if self.has_untimed { "yes, added by the hour" } else { "" }.to_owned(),
         ]
     }
 
@@ -56,6 +61,7 @@ impl TrailStatus {
             "newestEvent": self.newest_event,
             "notRead": self.not_read,
             "lost": self.lost,
+            "linesWithoutTime": self.has_untimed,
         })
     }
 }
@@ -81,8 +87,9 @@ mod tests {
         notes.trails.insert("portal".to_owned(), coverage);
         let all = TrailStatus::all(&notes, now_ms);
         let [status] = all.as_slice() else { panic!("there is one trail: {all:?}") };
-        let [name, newest, not_read, lost] = status.cells();
+        let [name, newest, not_read, lost, untimed] = status.cells();
         assert_eq!((name.as_str(), newest.as_str(), lost.as_str()), ("portal", "", ""));
+        assert_eq!(untimed, "");
         assert!(not_read.starts_with("2026-02-28T10:00:00Z to "), "{not_read}");
         let object = status.to_json();
         assert!(object["newestEvent"].is_null());

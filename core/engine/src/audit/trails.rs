@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use core_audit::{
-    AnswerSource, Clocks, ENGINE_TRAIL, EventPrivacy, Intake, Span, TrailKind, Window,
+    AnswerSource, Clocks, ENGINE_TRAIL, EventPrivacy, Intake, Proof, Span, TrailKind, Window,
 };
 use core_nexthink::{
     AuditAccess, AuditClient, AuditPiece, AuditRequest, Credentials, ErrorKind, NexthinkError,
@@ -96,7 +96,8 @@ impl Reading<'_> {
         let mut fails_for_all = false;
         loop {
             let coverage = notes.trails.entry(self.name.to_owned()).or_default();
-            let next = coverage.next_window(began_ms, &self.trails.audit.windows, &failed);
+            let Audit { windows, time_zone, .. } = self.trails.audit;
+            let next = coverage.next_window(began_ms, windows, time_zone, &failed);
             let Some(window) = next else { break };
             self.trails.cancellation.check()?;
             let reason = match self.read_window(&window, appender, notes, &mut report).await {
@@ -159,10 +160,14 @@ impl Reading<'_> {
             AuditPiece::Bytes(bytes) => intake.take(bytes),
         });
         let answer = cancellation.or_stop(async { Ok(answer.await?) }).await?;
-        let counts = intake.finish().map_err(anyhow::Error::new)?;
+        let counts = intake.finish(answer.end_proven).map_err(anyhow::Error::new)?;
         let lacking = counts.lacking(answer.end_proven);
+        let proof = counts.proof(window);
         if lacking.is_none() {
-            coverage.answered(window, &clocks, &audit.windows);
+            coverage.answered_in_part(window, proof, &clocks, &audit.windows);
+        } else if proof == Proof::Nothing {
+            // Its lines without a time are kept by a fixed window, whatever it lacks.
+            coverage.found_untimed(&audit.windows);
         }
         if let Some(newest_ms) = counts.newest_ms {
             coverage.saw_event(newest_ms);

@@ -21,6 +21,8 @@ use super::erasures::make_keys;
 use super::support::{Known, NOON, rows};
 use super::world::{DAY_MS, World};
 
+mod forms;
+
 const STEP: &str = "fetch-audit";
 
 /// A tenant with an audit trail whose clocks agree, between two events of the trail.

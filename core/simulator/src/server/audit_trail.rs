@@ -78,9 +78,10 @@ fn answer(
         return (StatusCode::BAD_REQUEST, Json(error)).into_response();
     };
     let from = to.saturating_sub(hours.saturating_mul(3_600));
-    let mut text = String::new();
-    for line in trails.iter().flat_map(|trail| spec.lines(trail, from, to)) {
-        text.push_str(&line);
+    let (from, to) = if spec.ignores_period { (0, now + 1) } else { (from, to) };
+    let lines: Vec<_> = trails.iter().flat_map(|trail| spec.lines(trail, from, to)).collect();
+    let mut text = lines.join("\n");
+    if !text.is_empty() && !spec.joins_lines {
         text.push('\n');
     }
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()

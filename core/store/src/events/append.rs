@@ -22,9 +22,10 @@ const MAX_FILES_OF_A_DAY: usize = 8;
 /// The number of days that are written at the same time: those of the longest window with its
 /// margins. Each holds a row group in memory.
 const OPEN_DAYS: usize = 8;
-/// The most files between two commits. Events in the order of time make one file per day; events of
-/// many days in random order would make one file per event.
-const MAX_STAGED_FILES: usize = 1_000;
+/// The most files between two commits. Events in the order of time make one file per day, and the
+/// whole logs of fifty Engines, one after the other, fifty per day; events of many days in random
+/// order would make one file per event.
+const MAX_STAGED_FILES: usize = 10_000;
 
 /// Appends to an event log. Holds the lock.
 pub struct EventAppender {

@@ -81,7 +81,9 @@ impl Model {
         self.coverage = serde_json::from_str(&noted).expect("what was noted");
         self.coverage.begin(clocks.local_ms, settings);
         let mut n_windows = 0;
-        while let Some(window) = self.coverage.next_window(clocks.local_ms, settings, &[]) {
+        while let Some(window) =
+            self.coverage.next_window(clocks.local_ms, settings, &TimeZone::UTC, &[])
+        {
             let hours = i64::from(window.elapsed_hours());
             let end = if window.is_newest { truth_ms } else { window.span.to_ms };
             let oldest = truth_ms - settings.source_retention_ms;
