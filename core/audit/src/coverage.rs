@@ -178,8 +178,10 @@ impl Coverage {
         let (earliest_ms, latest_ms) = clocks.bounds();
         if proof == Proof::Nothing {
             self.found_untimed(settings);
-            // Also where it was read before: a late line without a time may be there.
-            let from_ms = window.span.from_ms.min(earliest_ms - window.span.length_ms());
+            // Also where it was read before: a late line without a time may be there, anywhere in the whole hours
+            // that were requested.
+            let asked_ms = i64::from(window.elapsed_hours()) * HOUR_MS;
+            let from_ms = window.span.from_ms.min(earliest_ms - asked_ms);
             subtract(&mut self.covered, Span { from_ms, ..window.span });
         }
         if !window.is_newest {

@@ -33,7 +33,8 @@ pub struct AuditSpec {
     pub joins_lines: bool,
     /// The start of the trail, in seconds since 1970-01-01 UTC.
     pub begins: u64,
-    /// A text that replaces all lines.
+    /// A text that replaces all lines. It happened in the second before the last whole hour that is
+    /// over for a minute.
     pub content: Option<String>,
     /// The number of hours that the saved query of the table `platform.audit_logs` looks back.
     pub table_hours: u64,

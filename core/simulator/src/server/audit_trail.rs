@@ -79,7 +79,10 @@ fn answer(
     };
     let from = to.saturating_sub(hours.saturating_mul(3_600));
     let (from, to) = if spec.ignores_period { (0, now + 1) } else { (from, to) };
-    let lines: Vec<_> = trails.iter().flat_map(|trail| spec.lines(trail, from, to)).collect();
+    let content_at = now.saturating_sub(60) / 3_600 * 3_600 - 1;
+    let has_lines = spec.content.is_none() || (from..to).contains(&content_at);
+    let trails = trails.iter().filter(|_| has_lines);
+    let lines: Vec<_> = trails.flat_map(|trail| spec.lines(trail, from, to)).collect();
     let mut text = lines.join("\n");
     if !text.is_empty() && !spec.joins_lines {
         text.push('\n');
