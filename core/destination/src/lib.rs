@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod destination;
+mod former_places;
 pub mod mirror;
 mod plan;
 mod rows;
@@ -9,5 +10,6 @@ pub use destination::{
     DeliveryError, DeliveryReport, DeliveryRequest, DeliveryResult, Destination, ServerErrorKind,
     StepEnd, StepEnding,
 };
+pub use former_places::FormerPlaces;
 pub use plan::{DeliveryPlan, ERASED_NOT_COUNTED, TypeChanges};
 pub use rows::{RowFingerprint, for_each_fingerprint};

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::actions::{Action, Held, Wanted, decide, is_nothing_to_do, kept};
 pub use self::decision::MirrorDecision;
 pub use self::older_copy::OlderCopy;
-pub use self::record::{MirrorRecord, compared_with, known_ledger_head, last_place};
+pub use self::record::{MirrorRecord, compared_with, former_places, known_ledger_head, last_place};
 pub use self::scope::{MirrorScope, TableMark};
 use crate::destination::{
     DeliveryError, DeliveryReport, DeliveryRequest, DeliveryResult, Destination,

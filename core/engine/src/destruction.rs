@@ -143,11 +143,11 @@ pub fn copies(engine: Engine<'_>, tenant: &TenantStore) -> Result<Vec<PathBuf>, 
 pub fn remaining(engine: Engine<'_>, tenant: &TenantStore) -> Vec<String> {
     let key_file = &engine.settings.privacy.key_file;
     let mut remaining = Vec::new();
-    if let Some(account) = core_jupiterone::last_account(tenant) {
+    if let Some(last) = core_jupiterone::last_destination(tenant) {
         remaining.push(format!(
-            "what was delivered to JupiterOne (account {account}): `{} purge jupiterone` removes types \
+            "what was delivered to JupiterOne (account {}): `{} purge jupiterone` removes types \
              there while the tenant is still stored here, and JupiterOne's own deletion does later",
-            engine.host.program
+            last.account, engine.host.program
         ));
     }
     for (name, place) in mirrors::places(tenant) {
@@ -157,6 +157,10 @@ pub fn remaining(engine: Engine<'_>, tenant: &TenantStore) -> Vec<String> {
             engine.host.program
         ));
     }
+    let former = mirrors::destinations().flat_map(|name| mirrors::former_places(tenant, name));
+    remaining.extend(
+        former.map(|place| format!("what earlier deliveries brought to {place}: drop it there")),
+    );
     if key_file.exists() {
         remaining.push(format!(
             "the key file {}, which other tenants may use; without it the tenant's pseudonyms cannot \

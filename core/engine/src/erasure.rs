@@ -225,6 +225,7 @@ pub fn erase(
         tables_scanned: found.scanned_tables,
         acts_in_ledger: found.acts_in_ledger,
         also_kept: lock.tenant().also_kept(),
+        delivered_to: elsewhere::delivered_to(engine, lock.tenant()),
         ledger,
     };
     certificate::record_end(lock, &certificate, &found)?;

@@ -103,6 +103,30 @@ pub fn places(tenant: &TenantStore) -> Vec<(&'static str, String)> {
     MIRRORS.into_iter().filter_map(place).collect()
 }
 
+/// Returns the places that earlier deliveries to a destination of this name went to, and that still hold what they got.
+pub fn former_places(tenant: &TenantStore, name: &str) -> Vec<String> {
+    if name == JUPITERONE {
+        let former = core_jupiterone::former_places(tenant).into_iter();
+        return former.map(|place| jupiterone_place(&place)).collect();
+    }
+    mirror::former_places(tenant, name).into_iter().collect()
+}
+
+/// Returns the place that the last delivery to a destination of this name went to. A record that cannot be read does not
+/// tell.
+pub fn last_place(tenant: &TenantStore, name: &str) -> Option<String> {
+    if name == JUPITERONE {
+        let last = core_jupiterone::last_destination(tenant)?;
+        return Some(jupiterone_place(&last.to_string()));
+    }
+    mirror::last_place(tenant, name)
+}
+
+/// Returns the words that tell a destination at JupiterOne from every other one.
+pub fn jupiterone_place(destination: &str) -> String {
+    format!("JupiterOne ({destination})")
+}
+
 /// Returns true unless nothing was ever delivered to a destination of this name. A record that cannot be read counts as
 /// a delivery.
 pub fn was_delivered(tenant: &TenantStore, name: &str) -> bool {

@@ -60,6 +60,10 @@ pub struct Certificate {
     /// The places outside the store's folder that may still have the removed data, a sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_kept: Vec<String>,
+    /// The places that had been delivered to, configured still or not: they have the removed data until a delivery or a
+    /// person removes it there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub delivered_to: Vec<String>,
     /// The ledger's entry of this erasure.
     pub ledger: LedgerHead,
 }

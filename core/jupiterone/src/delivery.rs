@@ -13,7 +13,8 @@ use core_store::{DeliveryLock, Generation, TenantStore};
 pub use self::decision::DeliveryDecision;
 use self::job_run::JobRun;
 pub use self::record::{
-    compared_with, delivered_events, known_ledger_head, last_account, was_delivered,
+    compared_with, delivered_events, former_places, known_ledger_head, last_destination,
+    was_delivered,
 };
 use crate::error::{ErrorKind, JupiterOneError};
 use crate::extras::Extras;

@@ -24,7 +24,7 @@ pub use class_rules::DATA_MODEL_VERSION;
 pub use contents::Contents;
 pub use delivery::{
     DeliveryDecision, DeliveryRules, EventRules, JupiterOne, NAME, compared_with, delivered_events,
-    known_ledger_head, last_account, was_delivered,
+    former_places, known_ledger_head, last_destination, was_delivered,
 };
 pub use documentation::{document, sdk_section};
 pub use error::{Call, ErrorKind, JupiterOneError};

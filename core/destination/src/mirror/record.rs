@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MirrorScope, MirroredTypes};
 use crate::destination::DeliveryError;
+use crate::former_places::FormerPlaces;
 
 /// The last delivery to a mirror.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ struct File<'a> {
     #[serde(flatten)]
     record: &'a MirrorRecord,
     ledger: Option<LedgerHead>,
+    #[serde(flatten)]
+    former: FormerPlaces,
 }
 
 impl MirrorRecord {
@@ -57,14 +60,20 @@ impl MirrorRecord {
         Ok(Some(read?))
     }
 
-    /// Replaces the record, durably.
+    /// Replaces the record, durably. If the place is another one, that of the record before is kept as a former place,
+    /// unless everything was purged there.
     ///
     /// # Errors
     ///
     /// [`DeliveryError::Store`].
     pub fn write(&self, lock: &DeliveryLock, name: &str) -> Result<(), DeliveryError> {
-        let ledger = lock.tenant().ledger().head()?;
-        let bytes = serde_json::to_vec(&File { record: self, ledger })
+        let tenant = lock.tenant();
+        let ledger = tenant.ledger().head()?;
+        let before = Self::read(tenant, name).ok().flatten();
+        let before = before.filter(|before| !(before.whole && before.types.is_empty()));
+        let former = FormerPlaces::read(tenant, &file_name(name))
+            .after_move(before.map(|before| before.place), &self.place);
+        let bytes = serde_json::to_vec(&File { record: self, ledger, former })
             .map_err(|error| DeliveryError::Local(error.into()))?;
         Ok(lock.set_state(&file_name(name), &bytes)?)
     }
@@ -130,9 +139,43 @@ pub fn last_place(tenant: &TenantStore, name: &str) -> Option<String> {
     Some(record.place)
 }
 
+/// Returns the places that earlier deliveries to a mirror went to, and that still hold what they got.
+pub fn former_places(tenant: &TenantStore, name: &str) -> FormerPlaces {
+    FormerPlaces::read(tenant, &file_name(name))
+}
+
 /// Returns the generations that the next delivery to a mirror may compare with, which must be kept until then.
 pub fn compared_with(tenant: &TenantStore, name: &str) -> Vec<GenerationId> {
     // A record that cannot be read is an error of the next delivery, which then compares with nothing.
     let Some(record) = MirrorRecord::read(tenant, name).ok().flatten() else { return Vec::new() };
     record.unfinished.into_iter().chain([record.generation]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use core_store::{Location, Store};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_former_one_until_it_is_delivered_to_again_unless_it_was_emptied() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let store = Store::open(Location::Folder(folder.path().join("store"))).expect("it is new");
+        let tenant = store.tenant("acme").expect("it is a name");
+        let lock = tenant.lock_delivery("mirror", "a test").expect("the lock is free");
+        let generation = GenerationId::parse("01JN7Z1M80000000000000000A").expect("it is an ID");
+        let former_after = |place: &str, whole: bool| {
+            let begun = MirrorRecord::begin(None, place, &generation);
+            MirrorRecord { whole, ..begun }.write(&lock, "mirror").expect("there is room");
+            former_places(&tenant, "mirror").into_iter().collect::<Vec<_>>()
+        };
+        assert!(former_after("first", false).is_empty());
+        assert_eq!(former_after("second", false), ["first"]);
+        assert_eq!(former_after("second", false), ["first"]);
+        assert_eq!(former_after("third", false), ["first", "second"]);
+        // A whole delivery after which no type is left, as after a purge of all types.
+        assert_eq!(former_after("first", true), ["second", "third"]);
+        assert_eq!(former_after("second", false), ["third"]);
+    }
 }

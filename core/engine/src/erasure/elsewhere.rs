@@ -8,8 +8,17 @@ use crate::engine::Engine;
 use crate::mirrors;
 use crate::settings::Settings;
 
-/// Returns remarks about other places that may still have what was erased, and how it is deleted there: destinations
-/// that were delivered to, and if none is configured, whatever was exported by hand.
+/// A place that was delivered to.
+struct Place {
+    kind: DestinationKind,
+    /// The place, in words.
+    name: String,
+    /// True if the next delivery goes there.
+    is_configured: bool,
+}
+
+/// Returns remarks about other places that may still have what was erased, and how it is deleted there: places that were
+/// delivered to, configured still or not, and whatever was exported by hand. The keys to delete by hand follow.
 pub fn elsewhere(engine: Engine<'_>, tenant: &TenantStore, erased: &Erased) -> Vec<String> {
     let (settings, program) = (engine.settings, &engine.host.program);
     let certificate = &erased.certificate;
@@ -18,28 +27,55 @@ pub fn elsewhere(engine: Engine<'_>, tenant: &TenantStore, erased: &Erased) -> V
         return Vec::new();
     }
     let subject = format!("this {}", if certificate.kind == "user" { "person" } else { "device" });
-    let kinds = DestinationKind::MIRRORS.into_iter().chain([DestinationKind::JupiterOne]);
-    let (mut remarks, mut has_destination) = (Vec::new(), false);
-    for kind in kinds {
-        let Some(place) = place(kind, settings) else { continue };
-        has_destination = true;
-        if mirrors::was_delivered(tenant, kind.name()) {
-            let run = if kind.is_after_run(settings) { "the next run or " } else { "" };
-            let name = kind.name();
-            remarks.push(format!(
-                "{place} may still hold {subject}: {run}`{program} sync {name}` deletes it there"
-            ));
-        }
-    }
+    let mut remarks: Vec<String> = places(settings, tenant)
+        .map(|place| {
+            let (name, after_run) = (place.kind.name(), place.kind.is_after_run(settings));
+            let run = if after_run { "the next run or " } else { "" };
+            let remedy = if place.is_configured {
+                format!("{run}`{program} sync {name}` deletes it there")
+            } else {
+                "no delivery goes there now, so delete the objects of the keys below there by hand"
+                    .to_owned()
+            };
+            format!("{} may still hold {subject}: {remedy}", place.name)
+        })
+        .collect();
     remarks.extend(events_at_jupiterone(settings, tenant, program));
-    if !has_destination && !erased.keys.is_empty() {
-        remarks.push(
-            "no destination is configured: where this was exported to, delete the objects with these keys by hand"
-                .to_owned(),
-        );
+    if !erased.keys.is_empty() {
+        remarks.push(format!(
+            "folders that `{program} export` wrote, and other copies, may still hold {subject}: delete the objects with \
+             these keys there by hand"
+        ));
         remarks.extend(erased.keys.iter().cloned());
     }
     remarks
+}
+
+/// Returns the names of the places that were delivered to, for a certificate.
+pub(super) fn delivered_to(engine: Engine<'_>, tenant: &TenantStore) -> Vec<String> {
+    places(engine.settings, tenant).map(|place| place.name).collect()
+}
+
+/// The places that were delivered to, as the records of deliveries have them: the configuration may name others, or none.
+fn places<'a>(
+    settings: &'a Settings,
+    tenant: &'a TenantStore,
+) -> impl Iterator<Item = Place> + use<'a> {
+    let kinds = DestinationKind::MIRRORS.into_iter().chain([DestinationKind::JupiterOne]);
+    let delivered = kinds.filter(|kind| mirrors::was_delivered(tenant, kind.name()));
+    delivered.flat_map(|kind| {
+        let configured = configured_place(kind, settings);
+        let last = match (mirrors::last_place(tenant, kind.name()), &configured) {
+            (Some(last), _) => last,
+            // The record cannot be read. The next delivery brings everything again.
+            (None, Some(configured)) => configured.clone(),
+            (None, None) => format!("an unknown place ({})", kind.name()),
+        };
+        let is_configured = configured.as_ref() == Some(&last);
+        let last = Place { kind, name: last, is_configured };
+        let former = mirrors::former_places(tenant, kind.name()).into_iter();
+        former.map(move |name| Place { kind, name, is_configured: false }).chain([last])
+    })
 }
 
 /// Returns how events of the audit trail are removed from JupiterOne, if it has any: no delivery deletes them.
@@ -48,8 +84,12 @@ fn events_at_jupiterone(
     tenant: &TenantStore,
     program: &str,
 ) -> Option<String> {
-    settings.jupiterone.as_ref()?;
     let name = core_jupiterone::delivered_events(tenant)?;
+    if settings.jupiterone.is_none() {
+        return Some(format!(
+            "JupiterOne may have events of the audit trail too (type {name}): delete these there"
+        ));
+    }
     Some(format!(
         "events of the audit trail at JupiterOne are not deleted by that: `{program} purge jupiterone --type {name}` \
          removes all of them, and the next `{program} sync jupiterone` brings back those that are stored here"
@@ -57,11 +97,12 @@ fn events_at_jupiterone(
 }
 
 /// The place of a destination, if it is configured.
-fn place(kind: DestinationKind, settings: &Settings) -> Option<String> {
+fn configured_place(kind: DestinationKind, settings: &Settings) -> Option<String> {
     match kind {
-        DestinationKind::JupiterOne => {
-            settings.jupiterone.as_ref().map(|_| "JupiterOne".to_owned())
-        }
+        DestinationKind::JupiterOne => settings
+            .jupiterone
+            .as_ref()
+            .map(|to| mirrors::jupiterone_place(&to.destination.identity().to_string())),
         DestinationKind::Postgres => settings.postgres.as_ref().map(|to| to.settings.place()),
         DestinationKind::Delta => settings.delta.as_ref().map(|to| to.settings.place()),
         DestinationKind::Neo4j => settings.neo4j.as_ref().map(|to| to.settings.place()),

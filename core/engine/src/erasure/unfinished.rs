@@ -11,6 +11,7 @@ use core_privacy::suppression::SuppressionList;
 use core_store::{DamagedGeneration, RunLock};
 use serde_json::Value;
 
+use super::elsewhere;
 use crate::audit;
 use crate::engine::Engine;
 use crate::failure::Failure;
@@ -150,6 +151,7 @@ fn certificate_of(
         tables_scanned: found.scanned_tables,
         acts_in_ledger: found.acts_in_ledger,
         also_kept: lock.tenant().also_kept(),
+        delivered_to: elsewhere::delivered_to(engine, lock.tenant()),
         ledger: ledger::record(engine.host, lock.tenant(), &event)?,
     })
 }

@@ -9,7 +9,7 @@ use core_engine::jupiterone;
 use core_engine::settings::JupiterOne as Settings;
 use core_engine::{Cancellation, Ending, Engine, Failure, FailureKind, Progress};
 use core_jupiterone::{
-    BaseUrl, DeliveryReport, Destination, Extras, PollSchedule, Source, last_account,
+    BaseUrl, DeliveryReport, Destination, Extras, PollSchedule, Source, last_destination,
 };
 use core_simulator::{JupiterOne, JupiterOneConfig};
 
@@ -110,7 +110,7 @@ async fn a_decision_makes_no_call_and_changes_nothing() {
         assert!(decision.reason.is_some_and(|reason| reason.contains("first delivery")));
         assert!(!decision.partial_datasets.is_empty(), "the first delivery deletes nothing");
     }
-    assert_eq!(last_account(&store), None);
+    assert_eq!(last_destination(&store), None);
 }
 
 #[tokio::test]

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use core_delta::DeltaSettings;
+use core_destination::mirror::MirrorRecord;
 use core_destination::{DeliveryRequest, DeliveryResult};
 use core_engine::check::{self, Check, CheckState};
 use core_engine::erasure::{self, Erased};
 use core_engine::settings::{Delta, Neo4j, Postgres, SecretSource, SharedSecretSource};
-use core_engine::{Cancellation, Failure, FailureKind, Progress, deliver, mirrors};
+use core_engine::{Cancellation, Failure, FailureKind, Progress, deliver, destruction, mirrors};
 use core_http::{Secret, Trust};
 use core_neo4j::Neo4jSettings;
 use core_postgres::{PostgresSettings, Tls};
 
+use super::deliveries::{deliver_with, start as start_jupiterone};
 use super::erasure_damage::erase as erase_user;
 use super::erasures::{first_uid, make_keys};
 use super::support::{NOON, Tenant};
@@ -69,12 +71,15 @@ fn neo4j(password: Option<SharedSecretSource>) -> Neo4j {
 }
 
 async fn deliver(tenant: &Tenant) -> Result<bool, Failure> {
+    deliver_request(tenant, &DeliveryRequest::default()).await
+}
+
+async fn deliver_request(tenant: &Tenant, request: &DeliveryRequest) -> Result<bool, Failure> {
     let delta = tenant.settings.delta.as_ref().expect("it is configured");
     let destination = mirrors::delta(tenant.engine(), delta);
     let (progress, stop) = (Progress::none(), Cancellation::default());
-    let request = DeliveryRequest::default();
     let delivered =
-        deliver::deliver_published(tenant.engine(), &destination, &request, &progress, &stop);
+        deliver::deliver_published(tenant.engine(), &destination, request, &progress, &stop);
     Ok(!matches!(delivered.await?, DeliveryResult::NothingChanged { .. }))
 }
 
@@ -188,37 +193,118 @@ async fn a_neo4j_fails_the_check_with_its_password_or_its_place() {
     assert!(check.detail.contains("database graph at localhost:9"), "{}", check.detail);
 }
 
+fn elsewhere(tenant: &Tenant, erased: &Erased) -> Vec<String> {
+    let stored = tenant.engine().tenant().expect("the store is there");
+    erasure::elsewhere(tenant.engine(), &stored, erased)
+}
+
+/// Erases the first user of the published generation.
+fn erase_first(tenant: &Tenant) -> Erased {
+    let first = first_uid(&tenant.published().expect("it is published"));
+    erase_user(tenant, &first, false).expect("it is erased")
+}
+
+/// The remarks about exported folders, and the keys to delete there.
+fn exported(tenant: &Tenant, erased: &Erased) -> Vec<String> {
+    let program = &tenant.host.program;
+    let folders = format!(
+        "folders that `{program} export` wrote, and other copies, may still hold this person: delete the objects with \
+         these keys there by hand"
+    );
+    assert!(!erased.keys.is_empty());
+    [folders].into_iter().chain(erased.keys.clone()).collect()
+}
+
+/// The remark about a place that no delivery goes to any more.
+fn by_hand(place: &str) -> String {
+    format!(
+        "{place} may still hold this person: no delivery goes there now, so delete the objects of the keys below there \
+         by hand"
+    )
+}
+
 #[tokio::test]
 async fn only_places_that_were_delivered_to_may_hold_an_erased_person_and_a_run_is_named_if_it_delivers()
  {
     let mut tenant = tenant().await;
     make_keys(&tenant);
     tenant.run().await.expect("it runs");
-    let elsewhere = |tenant: &Tenant, erased: &Erased| {
-        let stored = tenant.engine().tenant().expect("the store is there");
-        erasure::elsewhere(tenant.engine(), &stored, erased)
-    };
-    let first_user = |tenant: &Tenant| first_uid(&tenant.published().expect("it is published"));
-    let erased = erase_user(&tenant, &first_user(&tenant), false).expect("it is erased");
-    assert!(elsewhere(&tenant, &erased).is_empty(), "nothing was delivered");
+    let erased = erase_first(&tenant);
+    assert_eq!(elsewhere(&tenant, &erased), exported(&tenant, &erased), "nothing was delivered");
+    assert!(erased.certificate.delivered_to.is_empty());
 
     deliver(&tenant).await.expect("there is room");
-    let erased = erase_user(&tenant, &first_user(&tenant), false).expect("it is erased");
+    let erased = erase_first(&tenant);
     let (program, folder) = (tenant.host.program.clone(), tenant.folder().join("lake"));
+    let folder = format!("folder {}", folder.display());
     let expected = |run: &str| {
-        format!(
-            "folder {} may still hold this person: {run}`{program} sync delta` deletes it there",
-            folder.display()
-        )
+        format!("{folder} may still hold this person: {run}`{program} sync delta` deletes it there")
     };
-    assert_eq!(elsewhere(&tenant, &erased), [expected("the next run or ")]);
+    let remarks = elsewhere(&tenant, &erased);
+    assert_eq!(remarks[0], expected("the next run or "));
+    assert_eq!(remarks[1..], exported(&tenant, &erased));
     tenant.settings.delta.as_mut().expect("it is configured").after_run = false;
-    assert_eq!(elsewhere(&tenant, &erased), [expected("")]);
+    assert_eq!(elsewhere(&tenant, &erased)[0], expected(""));
     let unknown = erase_user(&tenant, "nobody@acme.example", false).expect("it is suppressed");
     assert!(elsewhere(&tenant, &unknown).is_empty(), "nothing was removed");
 
     tenant.settings.delta = None;
     let remarks = elsewhere(&tenant, &erased);
-    assert!(remarks[0].starts_with("no destination is configured"), "{remarks:?}");
-    assert_eq!(remarks[1..], Vec::from_iter(erased.keys.clone()), "the keys to delete by hand");
+    assert_eq!(remarks[0], by_hand(&folder));
+    assert_eq!(remarks[1..], exported(&tenant, &erased));
+    assert_eq!(erased.certificate.delivered_to, [folder]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn destinations_that_were_removed_from_the_configuration_are_named_beside_those_that_stay() {
+    let mut tenant = tenant().await;
+    make_keys(&tenant);
+    tenant.run().await.expect("it runs");
+    deliver(&tenant).await.expect("there is room");
+    let (simulated, jupiterone) = start_jupiterone().await;
+    let request = DeliveryRequest::default();
+    deliver_with(&tenant, &jupiterone, &request).await.expect("it delivers");
+    let stored = tenant.engine().tenant().expect("the store is there");
+    let lock = stored.lock_delivery(mirrors::POSTGRES, "a test").expect("the lock is free");
+    let published = tenant.published().expect("it is published");
+    let record = MirrorRecord::begin(None, "database estate", published.id());
+    record.write(&lock, mirrors::POSTGRES).expect("there is room");
+
+    let erased = erase_first(&tenant);
+    let remarks = elsewhere(&tenant, &erased);
+    let jupiterone = format!("JupiterOne ({})", jupiterone.destination.identity());
+    assert_eq!(remarks[0], by_hand("database estate"));
+    assert!(remarks[1].ends_with("sync delta` deletes it there"), "{remarks:?}");
+    assert_eq!(remarks[2], by_hand(&jupiterone));
+    assert_eq!(remarks[3..], exported(&tenant, &erased));
+    assert_eq!(erased.certificate.delivered_to.len(), 3, "{:?}", erased.certificate.delivered_to);
+    drop(simulated);
+}
+
+#[tokio::test]
+async fn a_place_that_deliveries_went_to_before_is_named_until_they_go_there_again() {
+    let mut tenant = tenant().await;
+    make_keys(&tenant);
+    tenant.run().await.expect("it runs");
+    let [lake, other] = ["lake", "other"].map(|name| tenant.folder().join(name));
+    let folder = |path: &PathBuf| format!("folder {}", path.display());
+    let moved = DeliveryRequest { accept_destination: true, ..DeliveryRequest::default() };
+    deliver(&tenant).await.expect("there is room");
+    for (now, before) in [(&other, &lake), (&lake, &other)] {
+        tenant.settings.delta = Some(delta(now.clone()));
+        deliver_request(&tenant, &moved).await.expect("it is accepted");
+        // A second delivery keeps the former place.
+        let full = DeliveryRequest { full: true, ..DeliveryRequest::default() };
+        deliver_request(&tenant, &full).await.expect("it is the same place");
+        let erased = erase_first(&tenant);
+        let remarks = elsewhere(&tenant, &erased);
+        assert_eq!(remarks[0], by_hand(&folder(before)));
+        assert!(remarks[1].starts_with(&folder(now)), "{remarks:?}");
+        assert!(remarks[1].ends_with("sync delta` deletes it there"), "{remarks:?}");
+        assert_eq!(erased.certificate.delivered_to, [folder(before), folder(now)]);
+    }
+    let stored = tenant.engine().tenant().expect("the store is there");
+    let remaining = destruction::remaining(tenant.engine(), &stored);
+    let dropped = format!("what earlier deliveries brought to {}: drop it there", folder(&other));
+    assert!(remaining.contains(&dropped), "{remaining:?}");
 }

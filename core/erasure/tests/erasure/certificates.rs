@@ -34,6 +34,7 @@ fn certificate(id: &str) -> Certificate {
         tables_scanned: 1,
         acts_in_ledger: 0,
         also_kept: Vec::new(),
+        delivered_to: Vec::new(),
         ledger: serde_json::from_value::<LedgerHead>(json!({ "sequence": 1, "hash": "00" }))
             .unwrap_or_else(|error| panic!("the head of a ledger: {error}")),
     }

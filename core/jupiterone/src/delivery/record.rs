@@ -1,11 +1,11 @@
 //! The record of the last delivery to JupiterOne, in the tenant's part of the store.
 
-use core_destination::{DeliveryError, DeliveryRequest};
+use core_destination::{DeliveryError, DeliveryRequest, FormerPlaces};
 use core_store::{DeliveryLock, GenerationId, LedgerHead, TenantStore};
 use serde::{Deserialize, Serialize};
 
 use crate::events::is_event_type;
-use crate::sync::{Delivered, Settled, SyncClient};
+use crate::sync::{Delivered, DestinationIdentity, Settled, SyncClient};
 
 /// The name of its file.
 const FILE: &str = "delivered-jupiterone";
@@ -16,6 +16,8 @@ struct Record<'a> {
     #[serde(flatten)]
     delivered: &'a Delivered,
     ledger: Option<LedgerHead>,
+    #[serde(flatten)]
+    former: FormerPlaces,
 }
 
 /// Reads the record; none if nothing was ever delivered.
@@ -31,10 +33,14 @@ pub(super) fn read(tenant: &TenantStore) -> Result<Option<Delivered>, DeliveryEr
     Ok(Some(read?))
 }
 
-/// Replaces the record, durably.
+/// Replaces the record, durably. If the destination is another one, that of the record before is kept as a former place.
 pub(super) fn write(lock: &DeliveryLock, delivered: &Delivered) -> Result<(), DeliveryError> {
-    let ledger = lock.tenant().ledger().head()?;
-    let bytes = serde_json::to_vec(&Record { delivered, ledger })
+    let tenant = lock.tenant();
+    let ledger = tenant.ledger().head()?;
+    let before = last_destination(tenant).map(|before| before.to_string());
+    let former =
+        FormerPlaces::read(tenant, FILE).after_move(before, &delivered.destination.to_string());
+    let bytes = serde_json::to_vec(&Record { delivered, ledger, former })
         .map_err(|error| DeliveryError::Local(error.into()))?;
     Ok(lock.set_state(FILE, &bytes)?)
 }
@@ -86,10 +92,15 @@ pub fn was_delivered(tenant: &TenantStore) -> bool {
     !matches!(read(tenant), Ok(None))
 }
 
-/// The account that the last delivery went to, if there was one.
-pub fn last_account(tenant: &TenantStore) -> Option<String> {
+/// Returns the destination that the last delivery went to, if there was one.
+pub fn last_destination(tenant: &TenantStore) -> Option<DestinationIdentity> {
     let delivered = read(tenant).ok().flatten()?;
-    Some(delivered.destination.account)
+    Some(delivered.destination)
+}
+
+/// Returns the destinations that earlier deliveries went to, in words.
+pub fn former_places(tenant: &TenantStore) -> FormerPlaces {
+    FormerPlaces::read(tenant, FILE)
 }
 
 /// The type of events of which JupiterOne has some, if there is one: no delivery deletes them, a purge does.
@@ -150,12 +161,34 @@ mod tests {
     fn a_record_is_read_as_it_was_written_and_nothing_is_known_without_one() {
         let (_folder, tenant) = tenant();
         assert!(read(&tenant).expect("there is no file").is_none());
-        assert_eq!(last_account(&tenant), None);
+        assert_eq!(last_destination(&tenant), None);
         assert_eq!(compared_with(&tenant), []);
         assert!(known_ledger_head(&tenant).expect("there is no file").is_none());
         write(&lock(&tenant), &delivered(false)).expect("there is room");
         assert_eq!(read(&tenant).expect("it was written"), Some(delivered(false)));
-        assert_eq!(last_account(&tenant).as_deref(), Some("acme"));
+        assert_eq!(last_destination(&tenant), Some(delivered(false).destination));
+    }
+
+    #[test]
+    fn a_destination_that_is_left_is_a_former_one_until_it_is_delivered_to_again() {
+        let (_folder, tenant) = tenant();
+        let former = || former_places(&tenant).into_iter().collect::<Vec<_>>();
+        let at = |account: &str| {
+            let mut moved = delivered(false);
+            account.clone_into(&mut moved.destination.account);
+            moved
+        };
+        for (account, expected) in [
+            ("acme", None),
+            ("acme", None),
+            ("b", Some("acme")),
+            ("b", Some("acme")),
+            ("acme", Some("b")),
+        ] {
+            write(&lock(&tenant), &at(account)).expect("there is room");
+            let expected = expected.map(|account| at(account).destination.to_string());
+            assert_eq!(former(), Vec::from_iter(expected), "{account}");
+        }
     }
 
     #[test]
@@ -174,7 +207,7 @@ mod tests {
         lock(&tenant).set_state(FILE, b"{").expect("there is room");
         let told = format!("{:#}", anyhow::Error::new(read(&tenant).expect_err("it is damaged")));
         assert!(told.contains("delivered-jupiterone.json of tenant acme is damaged"), "{told}");
-        assert_eq!((last_account(&tenant), compared_with(&tenant)), (None, Vec::new()));
+        assert_eq!((last_destination(&tenant), compared_with(&tenant)), (None, Vec::new()));
         assert!(known_ledger_head(&tenant).expect("the next delivery tells").is_none());
     }
 }
