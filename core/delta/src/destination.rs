@@ -149,6 +149,7 @@ impl Writing {
             // Before the first table, so that a delivery that is killed leaves a folder that is ours.
             root.write(None, BTreeSet::new())?;
         }
+        root.remove_leftovers()?;
         let report = MirrorReport {
             generation: generation.id().to_string(),
             partial_datasets: self.scope.partial_datasets(),
@@ -247,7 +248,7 @@ impl Writing {
             let is_absent = !is_delivered(&name);
             let is_erased = is_absent && after_erasure && self.may_have_people(&folder, &name)?;
             if self.scope.is_withheld(&name) || is_erased {
-                folder.remove()?;
+                TableFolder::remove(root.folder(), &name)?;
                 written.report.removed_types.push(name);
                 continue;
             }

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use core_files::{FileLock, create_folder_durably, read_if_present, replace_file};
+use core_files::{
+    FileLock, create_folder_durably, read_if_present, remove_folder, replace_file, sync_folder,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DeltaError;
-use crate::table::{LOG, names};
+use crate::table::{LOG, REMOVING, TableFolder, names};
 
 /// The file with the state of the folder.
 const STATE: &str = "_nexthink_graph.json";
@@ -73,6 +75,27 @@ impl Root {
     pub(crate) fn types(&self) -> Result<Vec<String>, DeltaError> {
         let names = names(&self.folder)?;
         Ok(names.into_iter().filter(|name| self.folder.join(name).join(LOG).is_dir()).collect())
+    }
+
+    /// Removes what killed deliveries left: tables that were being removed, and data files that no version has.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub(crate) fn remove_leftovers(&self) -> Result<(), DeltaError> {
+        let mut is_any = false;
+        for name in names(&self.folder)? {
+            let is_leftover = name.starts_with(REMOVING)
+                || TableFolder::new(&self.folder, &name).is_leftover()?;
+            if is_leftover {
+                remove_folder(&self.folder.join(name))?;
+                is_any = true;
+            }
+        }
+        if is_any {
+            sync_folder(&self.folder)?;
+        }
+        Ok(())
     }
 
     /// Writes which generation the folder has, and which erasures it has been through.

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use core_destination::DeliveryError;
 use core_files::{
     File, create_folder_durably, create_whole_file, read_if_present, remove_file_if_present,
-    replace_file, sync_folder,
+    remove_folder_if_present, rename, replace_file, sync_folder,
 };
-use core_store::{Generation, Table};
+use core_store::{Generation, GenerationId, Table};
 
 use crate::checkpoint;
 use crate::error::DeltaError;
@@ -18,6 +18,9 @@ use crate::log::{DataFile, Version};
 
 /// The folder of the log.
 pub(crate) const LOG: &str = "_delta_log";
+
+/// The name of a table's folder while it is removed begins with this.
+pub(crate) const REMOVING: &str = ".removing-";
 
 /// The file that names the newest checkpoint.
 const LAST_CHECKPOINT: &str = "_last_checkpoint";
@@ -141,6 +144,7 @@ impl TableFolder {
         if kept.is_empty() {
             return Ok(());
         }
+        let is_any_expired = !expired.is_empty();
         for number in expired.into_iter().rev() {
             remove_file_if_present(&self.entry(number))?;
             remove_file_if_present(&self.checkpoint(number))?;
@@ -157,17 +161,41 @@ impl TableFolder {
         for name in names(&self.folder.join(LOG))?.iter().filter(|name| name.contains(".new-")) {
             remove_file_if_present(&self.folder.join(LOG).join(name))?;
         }
+        if is_any_expired {
+            // Before the folder's state says that an erasure is done.
+            sync_folder(&self.folder.join(LOG))?;
+            sync_folder(&self.folder)?;
+        }
         Ok(())
     }
 
-    /// Removes the table: first what makes it one.
+    /// Removes the table `type_name` of `root`. Its folder gets another name first, in one step, so that a removal that is
+    /// interrupted leaves no folder that looks like a table or like nothing of ours.
     ///
     /// # Errors
     ///
     /// The system refuses.
-    pub(crate) fn remove(&self) -> Result<(), DeltaError> {
-        core_files::remove_folder_if_present(&self.folder.join(LOG))?;
-        Ok(core_files::remove_folder_if_present(&self.folder)?)
+    pub(crate) fn remove(root: &Path, type_name: &str) -> Result<(), DeltaError> {
+        let removing = root.join(format!("{REMOVING}{type_name}"));
+        rename(&root.join(type_name), &removing)?;
+        sync_folder(root)?;
+        remove_folder_if_present(&removing)?;
+        Ok(sync_folder(root)?)
+    }
+
+    /// Returns true if the folder has data files of ours and no version that has them, as a first delivery or a removal
+    /// that was killed leaves it.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub(crate) fn is_leftover(&self) -> Result<bool, DeltaError> {
+        if !self.folder.is_dir() || !self.numbers()?.is_empty() {
+            return Ok(false);
+        }
+        let mut files = names(&self.folder)?;
+        files.retain(|name| name != LOG);
+        Ok(!files.is_empty() && files.iter().all(|name| is_data_file(name)))
     }
 
     /// Reads a log entry; `None` if another program wrote it.
@@ -197,6 +225,14 @@ impl TableFolder {
     fn checkpoint(&self, number: u64) -> PathBuf {
         self.folder.join(LOG).join(format!("{number:020}.checkpoint.parquet"))
     }
+}
+
+/// Returns true for the name of a data file as [`TableFolder::copy_files`] makes it.
+fn is_data_file(name: &str) -> bool {
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = name.strip_suffix(".parquet").map(|name| name.split('-').collect::<Vec<_>>());
+    matches!(parts.as_deref(), Some([number, id, part])
+        if number.len() == 20 && is_number(number) && GenerationId::parse(id).is_ok() && is_number(part))
 }
 
 /// Copies a file that was verified when it was opened, and makes it durable. What a killed delivery left of it is

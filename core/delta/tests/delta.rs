@@ -11,6 +11,7 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use core_delta::{Delta, DeltaSettings, NAME};
 use core_destination::mirror::{MirrorReport, MirrorRules};
 use core_destination::{DeliveryError, DeliveryRequest, DeliveryResult, Destination as _};
+use core_files::SimulatedDisk;
 use core_store::{
     Draft, GenerationId, Location, Outcome, Store, TableDeclaration, TableKind, TenantStore,
 };
@@ -114,6 +115,15 @@ impl Scene {
     fn refused(&self) -> String {
         let error = self.delivered().expect_err("it is refused");
         format!("{:#}", anyhow::Error::from(error))
+    }
+
+    /// The names in the folder of all tables.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.lake()).into_iter().flatten().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
     }
 
     /// The names of the files of a table, and below them those of its log.
@@ -236,6 +246,58 @@ fn a_purged_type_goes_with_what_touches_it_and_comes_back() -> Checked {
     assert!(scene.lake().join("device").exists());
     assert!(scene.delivered()?.is_some());
     assert_eq!(scene.files("user").0.len(), 1);
+    Ok(())
+}
+
+/// Fails at each operation of a purge once, in each way.
+#[test]
+fn a_purge_that_is_interrupted_anywhere_leaves_nothing_once_it_is_repeated() -> Checked {
+    let purge = DeliveryRequest { purge: vec!["user".to_owned()], ..DeliveryRequest::default() };
+    for fault in ["kill-after", "power", "eio"] {
+        let scene = Scene::new()?;
+        scene.publish(DAYS[0], &["ann"], &["pc-1"])?;
+        scene.delivered()?;
+        let disk = SimulatedDisk::new(&scene.lake());
+        for operation in 1.. {
+            disk.start_with_fault(&format!("{fault}@{operation}"));
+            let interrupted = scene.deliver(&purge);
+            let was_met = disk.operations() >= operation;
+            disk.start();
+            scene.deliver(&purge)?;
+            let names = scene.names();
+            let ours = ["_nexthink_graph.json", "_nexthink_graph.lock", "device"];
+            assert_eq!(names, ours, "{fault}@{operation}: {interrupted:?}");
+            scene.delivered()?;
+            assert_eq!(scene.files("user").0.len(), 1, "{fault}@{operation}");
+            if !was_met {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn data_files_without_a_version_are_removed_and_those_of_others_stay() -> Checked {
+    let scene = Scene::new()?;
+    scene.publish(DAYS[0], &["ann"], &["pc-1"])?;
+    scene.delivered()?;
+    // As a removal by an earlier version of the program that was killed, or a first delivery that was.
+    let data = format!("{:020}-{}-00000.parquet", 0, DAYS[0]);
+    for folder in ["room", "desk/_delta_log", "desk", ".removing-user/_delta_log"] {
+        fs::create_dir_all(scene.lake().join(folder))?;
+    }
+    for file in ["room", "desk", ".removing-user"] {
+        fs::write(scene.lake().join(file).join(&data), "rows")?;
+    }
+    fs::create_dir(scene.lake().join("theirs"))?;
+    for name in [&data, "notes.parquet"] {
+        fs::write(scene.lake().join("theirs").join(name), "theirs")?;
+    }
+    assert_eq!(scene.delivered()?, None);
+    let tables = ["device", "theirs", "user", "user_uses_device"];
+    assert_eq!(scene.names()[2..], tables);
+    assert_eq!(scene.files("theirs").0.len(), 2);
     Ok(())
 }
 
