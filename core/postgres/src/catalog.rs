@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 
 use crate::error::PostgresError;
 use crate::settings::PostgresSettings;
-use crate::sql::{DELIVERY, TYPES, create_state, quote, quote_table};
+use crate::sql::{DELIVERY, TYPES, create_state, note_columns, quote, quote_table};
 
 /// The version of the tables of state that this program writes, and the highest that it reads.
 const FORMAT: i32 = 1;
@@ -128,7 +128,31 @@ impl Session<'_> {
             self.run("creating the tables of state", &drop).await?;
             self.run("creating the tables of state", &create_state(schema)).await?;
         }
-        Ok(())
+        self.note_columns().await
+    }
+
+    /// Notes the columns of the tables of an earlier version, which wrote down none.
+    async fn note_columns(&self) -> Result<(), PostgresError> {
+        let action = "writing the state";
+        let failed = |error| self.failed(&error, action);
+        let types = self.table(TYPES);
+        // Adding the column locks out readers even if it is there.
+        let found = "SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = $1::text::regclass AND attname = 'columns'";
+        if self.client.query_opt(found, &[&types]).await.map_err(failed)?.is_none() {
+            self.run(action, &format!("ALTER TABLE {types} ADD COLUMN columns text[]")).await?;
+        }
+        let schema = &self.settings.schema;
+        let noted = self.client.execute(&note_columns(schema), &[schema]).await;
+        noted.map_err(failed).map(drop)
+    }
+
+    /// Returns the columns that the program has made in a table.
+    pub(crate) async fn made_columns(&self, name: &str) -> Result<Vec<String>, PostgresError> {
+        let action = "reading the catalog";
+        let query = format!("SELECT columns FROM {} WHERE type = $1", self.table(TYPES));
+        let row = self.client.query_opt(&query, &[&name]).await;
+        let row = row.map_err(|error| self.failed(&error, action))?;
+        Ok(row.and_then(|row| row.get(0)).unwrap_or_default())
     }
 
     /// Writes which generation the schema has.
@@ -160,18 +184,19 @@ impl Session<'_> {
         self.run("writing the state", &update).await
     }
 
-    /// Writes what a table has: the rows of the generation, and `kept` others.
+    /// Writes what a table has: the rows of the generation, `kept` others, and the `columns` that the program has made.
     pub(crate) async fn write_type(
         &self,
         scope: &MirrorScope,
         table: &Table,
         kept: u64,
+        columns: &[String],
     ) -> Result<(), PostgresError> {
         let action = "writing the state";
         self.remove_type(&table.name).await?;
         let insert = format!(
-            "INSERT INTO {} (type, kind, class, from_type, to_type, rows, is_partial, is_exact, mark) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO {} (type, kind, class, from_type, to_type, rows, is_partial, is_exact, mark, columns) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             self.table(TYPES)
         );
         let kind = match table.kind {
@@ -180,7 +205,7 @@ impl Session<'_> {
         };
         let rows = i64::try_from(table.rows + kept).unwrap_or(i64::MAX);
         let (is_partial, mark) = (scope.is_partial(&table.name), TableMark::new(table).to_string());
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 9] = [
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 10] = [
             &table.name,
             &kind,
             &table.class,
@@ -190,6 +215,7 @@ impl Session<'_> {
             &is_partial,
             &(kept == 0),
             &mark,
+            &columns,
         ];
         let inserted = self.client.execute(&insert, &values).await;
         inserted.map_err(|error| self.failed(&error, action)).map(drop)

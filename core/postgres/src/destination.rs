@@ -24,6 +24,10 @@ pub const NAME: &str = "postgres";
 const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0; \
                      SET LOCAL idle_in_transaction_session_timeout = 0";
 
+/// Prepares the session for rewriting tables, which needs each of them alone: while it waits for a reader, every later
+/// reader of the table waits behind it. The settings of [`BEGIN`] end with the transaction.
+const BEFORE_VACUUM: &str = "SET lock_timeout = '10s'; SET statement_timeout = 0";
+
 /// A Postgres database as a destination.
 pub struct Postgres {
     rules: MirrorRules,
@@ -221,7 +225,7 @@ impl Delivery<'_> {
                 changes.deletes += lost;
                 changes.kept = changes.kept.saturating_sub(lost);
             }
-            self.session.write_type(self.scope, table, changes.kept).await?;
+            self.session.write_type(self.scope, table, changes.kept, &loaded.columns).await?;
             (self.tell)(&format!("{} is written", table.name));
             report.types.push(changes);
         }
@@ -263,8 +267,10 @@ impl Delivery<'_> {
         Ok(self.session.change(&action, &delete).await?)
     }
 
-    /// Rewrites every table of a type, so that no removed row is left in its file.
+    /// Rewrites every table of a type, so that no removed row is left in its file: also one that this delivery did not
+    /// change, since an earlier delivery may have. If a lock is not granted, the next delivery does all of it again.
     async fn vacuum(&self) -> Result<(), DeliveryError> {
+        self.session.run("preparing to rewrite the tables", BEFORE_VACUUM).await?;
         let tables = self.actions.iter().filter(|(_, action)| **action != Action::Drop);
         for (name, _) in tables {
             let vacuum = format!("VACUUM (FULL, ANALYZE) {}", self.quoted(name));

@@ -35,6 +35,8 @@ pub(crate) struct Loaded {
     pub(crate) changes: TypeChanges,
     /// The number of values that Postgres cannot hold as they were.
     pub(crate) changed_values: u64,
+    /// The columns that the program has made in the table.
+    pub(crate) columns: Vec<String>,
 }
 
 impl<'a> Loading<'a> {
@@ -68,7 +70,7 @@ impl<'a> Loading<'a> {
         self.session.run(&action, &format!("ANALYZE {}", self.form.quoted())).await?;
         let (type_name, creates) = (self.table.name.clone(), self.table.rows);
         let changes = TypeChanges { type_name, creates, ..TypeChanges::default() };
-        Ok(Loaded { changes, changed_values })
+        Ok(self.loaded(changes, changed_values))
     }
 
     /// Makes the rows of the table those of the generation; rows that it does not have go if `removes` says so.
@@ -94,7 +96,12 @@ impl<'a> Loading<'a> {
         changes.creates = self.session.change(&action, &self.form.insert_new(LOAD)).await?;
         changes.unchanged = self.table.rows.saturating_sub(changes.creates + changes.updates);
         self.session.run(&action, &format!("DROP TABLE {}", quote(LOAD))).await?;
-        Ok(Loaded { changes, changed_values })
+        Ok(self.loaded(changes, changed_values))
+    }
+
+    fn loaded(&self, changes: TypeChanges, changed_values: u64) -> Loaded {
+        let columns = self.form.columns.iter().map(|column| column.name.clone()).collect();
+        Loaded { changes, changed_values, columns }
     }
 
     async fn count(&self, action: &str, query: &str) -> Result<u64, DeliveryError> {
@@ -103,7 +110,8 @@ impl<'a> Loading<'a> {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    /// Gives the table the columns of the generation; returns false if one of them has another type now.
+    /// Gives the table the columns of the generation, and leaves those that others have added; returns false if one of the
+    /// generation has another type now.
     async fn adapt_columns(&self) -> Result<bool, DeliveryError> {
         let action = format!("changing the columns of {}", self.table.name);
         let query = "SELECT attname::text, pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute \
@@ -130,8 +138,8 @@ impl<'a> Loading<'a> {
         {
             self.session.run(&action, &without).await?;
         }
-        let is_wanted = |name: &str| self.form.columns.iter().any(|column| column.name == name);
-        for (name, _) in there.iter().filter(|(name, _)| !is_wanted(name)) {
+        let made = self.session.made_columns(self.form.name).await?;
+        for name in self.form.surplus_columns(&there, &made) {
             self.session.run(&action, &self.form.drop_column(name)).await?;
         }
         Ok(true)

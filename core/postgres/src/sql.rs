@@ -93,9 +93,22 @@ pub(crate) fn create_state(schema: &str) -> String {
          delivered_at timestamptz NOT NULL DEFAULT now(), erasures text[] NOT NULL, is_vacuumed boolean NOT NULL);\
          CREATE TABLE {types} (\
          type text PRIMARY KEY, kind text NOT NULL, class text[] NOT NULL, from_type text, to_type text, \
-         rows bigint NOT NULL, is_partial boolean NOT NULL, is_exact boolean NOT NULL, mark text NOT NULL);\
+         rows bigint NOT NULL, is_partial boolean NOT NULL, is_exact boolean NOT NULL, mark text NOT NULL, \
+         columns text[]);\
          COMMENT ON TABLE {delivery} IS 'The generation that the tables of this schema have';\
          COMMENT ON TABLE {types} IS 'The tables of this schema; rows of partial types may be missing or old'"
+    )
+}
+
+/// Notes the columns of all tables of types that have no such note, as those that the program has made: earlier versions
+/// wrote none, and left no other column in a table that they wrote.
+pub(crate) fn note_columns(schema: &str) -> String {
+    format!(
+        "UPDATE {} SET columns = (SELECT array_agg(a.attname::text) FROM pg_catalog.pg_attribute a \
+         JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = $1::text AND c.relname = type AND a.attnum > 0 AND NOT a.attisdropped) \
+         WHERE columns IS NULL",
+        quote_table(schema, TYPES)
     )
 }
 
@@ -176,6 +189,19 @@ impl TypeTable<'_> {
     /// Removes a column that the generation does not have any more.
     pub(crate) fn drop_column(&self, name: &str) -> String {
         format!("ALTER TABLE {} DROP COLUMN {}", self.quoted(), quote(name))
+    }
+
+    /// Returns the columns that the program `made` in the table, that are still `there`, each with its type, and that the
+    /// generation does not have.
+    pub(crate) fn surplus_columns<'a>(
+        &'a self,
+        there: &'a [(String, String)],
+        made: &'a [String],
+    ) -> impl Iterator<Item = &'a str> {
+        let is_wanted = |name: &str| self.columns.iter().any(|column| column.name == name);
+        let names = there.iter().map(|(name, _)| name);
+        let surplus = names.filter(move |name| made.contains(name) && !is_wanted(name));
+        surplus.map(String::as_str)
     }
 
     fn same_key(&self, one: &str, other: &str) -> String {
@@ -285,6 +311,16 @@ mod tests {
             table.drop_column("x\"; DROP TABLE y"),
         ];
         insta::assert_snapshot!(statements.join("\n"));
+    }
+
+    #[test]
+    fn only_columns_that_the_program_made_are_removed_from_a_table() {
+        let table = table(TableKind::Entity, &["_key", "osName"]);
+        let there = ["_key", "osName", "osVersion", "theirs"];
+        let there = there.map(|name| (name.to_owned(), "text".to_owned()));
+        let made = ["_key", "osName", "osVersion", "gone"].map(str::to_owned);
+        let surplus = table.surplus_columns(&there, &made).collect::<Vec<_>>();
+        assert_eq!(surplus, ["osVersion"]);
     }
 
     #[test]

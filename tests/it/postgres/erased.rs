@@ -41,7 +41,7 @@ fn an_erased_person_is_in_no_row_and_no_file_of_a_table() {
         .scene
         .program(&["privacy", "erase", "--user", &name, "--reason", "request", "--yes"]);
     assert_eq!(erased.exit, Some(0), "{}", erased.stderr);
-    assert!(erased.stderr.contains("sync postgres` removes it there"), "{}", erased.stderr);
+    assert!(erased.stderr.contains("sync postgres` deletes it there"), "{}", erased.stderr);
     let (exit, report, stderr) = delivery.sync(&[]);
     assert_eq!(exit, Some(0), "{stderr}");
     assert!(report["reason"].to_string().contains("erased"), "{report}");
@@ -50,4 +50,34 @@ fn an_erased_person_is_in_no_row_and_no_file_of_a_table() {
     assert_eq!(files_with(folder, &name), [""; 0], "{name}");
     let (_, again, _) = delivery.sync(&[]);
     assert_eq!(again["result"], "nothing_changed", "{again}");
+}
+
+#[test]
+fn a_table_that_a_reader_holds_is_rewritten_by_the_next_delivery() {
+    let delivery = Delivery::new();
+    let key = delivery.scene.program(&["privacy", "key", "new"]);
+    assert_eq!(key.exit, Some(0), "{}", key.stderr);
+    delivery.scene.run_completely();
+    let schema = &delivery.schema;
+    let name: String = delivery.database.value(&format!(
+        "SELECT upn FROM {schema}.nexthink_user WHERE upn IS NOT NULL ORDER BY \"_key\" LIMIT 1"
+    ));
+    let erased = delivery
+        .scene
+        .program(&["privacy", "erase", "--user", &name, "--reason", "request", "--yes"]);
+    assert_eq!(erased.exit, Some(0), "{}", erased.stderr);
+    let is_vacuumed =
+        || delivery.database.value::<bool>(&format!("SELECT is_vacuumed FROM {schema}._delivery"));
+    let reader = Database::connect();
+    reader.run(&format!("BEGIN; LOCK TABLE {schema}.nexthink_user IN ACCESS SHARE MODE"));
+    let (exit, _, stderr) = delivery.sync(&[]);
+    assert_eq!(exit, Some(6), "{stderr}");
+    assert!(stderr.contains("rewriting table nexthink_user failed at"), "{stderr}");
+    assert!(stderr.contains("a reader or another program holds a table"), "{stderr}");
+    assert!(!is_vacuumed());
+    reader.run("ROLLBACK");
+    let (exit, report, stderr) = delivery.sync(&[]);
+    assert_eq!(exit, Some(0), "{stderr}");
+    assert_eq!(report["result"], "delivered", "{report}");
+    assert!(is_vacuumed());
 }

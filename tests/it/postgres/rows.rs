@@ -121,3 +121,35 @@ fn a_database_that_was_changed_by_hand_is_mended_by_a_full_delivery() {
     assert_eq!((exit, &report["result"]), (Some(0), &"delivered".into()), "{stderr}");
     assert_eq!(delivery.counts(), delivery.published());
 }
+
+#[test]
+fn a_column_that_a_user_added_stays_and_one_that_the_program_made_goes_with_the_generation() {
+    let delivery = Delivery::new();
+    delivery.scene.run_completely();
+    let (schema, table) = (&delivery.schema, "nexthink_device");
+    delivery.database.run(&format!(
+        "ALTER TABLE {schema}.{table} ADD COLUMN theirs text DEFAULT 'mine'; \
+         ALTER TABLE {schema}.{table} ADD COLUMN \"ofEarlier\" text; \
+         UPDATE {schema}._types SET columns = columns || 'ofEarlier'::text"
+    ));
+    let columns = || {
+        delivery.database.column::<String>(&format!(
+            "SELECT column_name::text FROM information_schema.columns WHERE table_schema = '{schema}' \
+             AND table_name = '{table}' AND column_name IN ('theirs', 'ofEarlier')"
+        ))
+    };
+    let (exit, _, stderr) = delivery.sync(&["--full"]);
+    assert_eq!(exit, Some(0), "{stderr}");
+    assert_eq!(columns(), ["theirs"]);
+    // As a version before this record left the schema.
+    delivery.database.run(&format!("ALTER TABLE {schema}._types DROP COLUMN columns"));
+    for (arguments, expected) in [(&["--full"][..], 0), (&["--full"], 1)] {
+        let (exit, _, stderr) = delivery.sync(arguments);
+        assert_eq!(exit, Some(0), "{stderr}");
+        assert_eq!(columns().len(), expected, "{arguments:?}");
+        delivery
+            .database
+            .run(&format!("ALTER TABLE {schema}.{table} ADD COLUMN IF NOT EXISTS theirs text"));
+    }
+    assert_eq!(delivery.counts(), delivery.published());
+}
