@@ -1,6 +1,7 @@
 //! A delivery to a Postgres database: one transaction from the look at what is there to what is to be.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use core_destination::mirror::{
     Action, Mirror, MirrorReport, MirrorRules, MirrorScope, OlderCopy, Wanted, decide,
@@ -27,6 +28,21 @@ const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '60s'; SET LOCAL statement_
 /// Prepares the session for rewriting tables, which needs each of them alone: while it waits for a reader, every later
 /// reader of the table waits behind it. The settings of [`BEGIN`] end with the transaction.
 const BEFORE_VACUUM: &str = "SET lock_timeout = '10s'; SET statement_timeout = 0";
+
+/// The next transaction ID of the server: those that are open have lower ones.
+const NEXT_ID: &str = "SELECT txid_snapshot_xmax(txid_current_snapshot())";
+
+/// Finds out whether a transaction from before an ID can still see what was removed since. Those of other databases count
+/// too while they have an ID, since the snapshot of `VACUUM FULL` goes back to the oldest of all.
+const IS_SEEN: &str = "SELECT txid_snapshot_xmin(txid_current_snapshot()) < $1 OR EXISTS (\
+    SELECT FROM (SELECT backend_xmin AS held FROM pg_catalog.pg_stat_activity \
+    WHERE pid <> pg_backend_pid() AND (datname = current_database() OR datname IS NULL) \
+    UNION ALL SELECT xmin FROM pg_catalog.pg_replication_slots) holders \
+    WHERE age(held) > txid_snapshot_xmax(txid_current_snapshot()) - $1)";
+
+/// The longest wait for transactions from before a delivery, and the time between two looks at them.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// A Postgres database as a destination.
 pub struct Postgres {
@@ -271,6 +287,7 @@ impl Delivery<'_> {
     /// change, since an earlier delivery may have. If a lock is not granted, the next delivery does all of it again.
     async fn vacuum(&self) -> Result<(), DeliveryError> {
         self.session.run("preparing to rewrite the tables", BEFORE_VACUUM).await?;
+        self.session.wait_until_unseen().await?;
         let tables = self.actions.iter().filter(|(_, action)| **action != Action::Drop);
         for (name, _) in tables {
             let vacuum = format!("VACUUM (FULL, ANALYZE) {}", self.quoted(name));
@@ -294,6 +311,24 @@ impl Session<'_> {
         let row = self.client.query_one(query, &[schema]).await;
         let is_locked: bool = row.map_err(|error| self.failed(&error, action))?.get(0);
         if is_locked { Ok(()) } else { Err(PostgresError::Busy { schema: schema.clone() }) }
+    }
+
+    /// Waits until no transaction can see the rows that were removed: `VACUUM FULL` copies those that one can.
+    async fn wait_until_unseen(&self) -> Result<(), PostgresError> {
+        let action = "waiting for open transactions";
+        let failed = |error| self.failed(&error, action);
+        let next: i64 = self.client.query_one(NEXT_ID, &[]).await.map_err(failed)?.get(0);
+        let started = Instant::now();
+        loop {
+            let is_seen = self.client.query_one(IS_SEEN, &[&next]).await.map_err(failed)?;
+            if !is_seen.get::<_, bool>(0) {
+                return Ok(());
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(PostgresError::OpenTransaction { place: self.settings.place() });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Finds out whether the role may make the schema, or write to it.

@@ -134,6 +134,15 @@ pub enum PostgresError {
         /// The number that arrived.
         reason: String,
     },
+    /// A transaction from before the delivery is still open.
+    #[error(
+        "the tables were not rewritten at {place}: a transaction from before the delivery is still open, for which the \
+         server keeps the removed rows; end it (see `pg_stat_activity`), and the next delivery tries again"
+    )]
+    OpenTransaction {
+        /// The place.
+        place: String,
+    },
     /// A statement failed.
     #[error("{action} failed at {place} ({code}){reason}")]
     Statement {
@@ -161,9 +170,10 @@ impl PostgresError {
             | Self::NewerGeneration { .. }
             | Self::BeforeErasure { .. } => ServerErrorKind::Configuration,
             Self::Login { .. } => ServerErrorKind::Credentials,
-            Self::Unreachable { .. } | Self::TlsFailed { .. } | Self::Busy { .. } => {
-                ServerErrorKind::Unreachable
-            }
+            Self::Unreachable { .. }
+            | Self::TlsFailed { .. }
+            | Self::Busy { .. }
+            | Self::OpenTransaction { .. } => ServerErrorKind::Unreachable,
             Self::LongName { .. } | Self::Column { .. } | Self::Rows { .. } => {
                 ServerErrorKind::Refused
             }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use super::{Database, Delivery};
 
@@ -42,7 +44,16 @@ fn an_erased_person_is_in_no_row_and_no_file_of_a_table() {
         .program(&["privacy", "erase", "--user", &name, "--reason", "request", "--yes"]);
     assert_eq!(erased.exit, Some(0), "{}", erased.stderr);
     assert!(erased.stderr.contains("sync postgres` deletes it there"), "{}", erased.stderr);
-    let (exit, report, stderr) = delivery.sync(&[]);
+    // While a transaction is open, also in another database, the server keeps the rows that it removes.
+    let other = Database::connect();
+    other.run("BEGIN; SELECT txid_current()");
+    let (exit, report, stderr) = thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_secs(3));
+            other.run("COMMIT");
+        });
+        delivery.sync(&[])
+    });
     assert_eq!(exit, Some(0), "{stderr}");
     assert!(report["reason"].to_string().contains("erased"), "{report}");
     assert_eq!(delivery.counts(), delivery.published());
