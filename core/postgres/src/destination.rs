@@ -41,7 +41,7 @@ const IS_SEEN: &str = "SELECT txid_snapshot_xmin(txid_current_snapshot()) < $1 O
     WHERE age(held) > txid_snapshot_xmax(txid_current_snapshot()) - $1)";
 
 /// The longest wait for transactions from before a delivery, and the time between two looks at them.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A Postgres database as a destination.

@@ -257,7 +257,7 @@ async fn only_places_that_were_delivered_to_may_hold_an_erased_person_and_a_run_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn destinations_that_were_removed_from_the_configuration_are_named_beside_those_that_stay() {
-    let mut tenant = tenant().await;
+    let tenant = tenant().await;
     make_keys(&tenant);
     tenant.run().await.expect("it runs");
     deliver(&tenant).await.expect("there is room");
