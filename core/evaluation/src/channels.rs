@@ -1,6 +1,7 @@
 //! The channels for notifications: the file that names them, the secrets that each needs, and a list with their
 //! messages.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,15 @@ pub fn required(folder: Option<&Path>) -> Result<NotifySettings, Failure> {
             path(folder).display()
         ))
     })
+}
+
+/// Says that changes wait for the file that names the channels.
+pub(crate) fn missing(folder: Option<&Path>, changes: usize) -> String {
+    format!(
+        "{} not sent, since there is no {}: put the file back, or make an empty one to give up what waits",
+        if changes == 1 { "1 change was".to_owned() } else { format!("{changes} changes were") },
+        path(folder).display()
+    )
 }
 
 /// Reads the secrets of a channel.
@@ -135,14 +145,20 @@ impl ChannelList {
         let settings = required(reader.folder)?;
         let book = Book::read(reader.tenant)?.unwrap_or_default();
         let outbox = book.outbox();
-        let listed = settings.channels.values().map(|channel| {
-            let name = channel.name.clone();
+        let known = settings.channels.values();
+        let mut kinds: BTreeMap<&str, &'static str> =
+            known.map(|channel| (channel.name.as_str(), channel.kind.name())).collect();
+        for message in outbox.dead() {
+            kinds.entry(&message.channel).or_insert("not in the file");
+        }
+        let listed = kinds.into_iter().map(|(name, kind)| {
+            let name = name.to_owned();
             let of_channel = |messages: &[Message]| {
                 messages.iter().filter(|message| message.channel == name).count()
             };
             let first = outbox.messages().iter().find(|message| message.channel == name);
             ListedChannel {
-                kind: channel.kind.name(),
+                kind,
                 held_back: outbox.waiting(&name),
                 waiting: of_channel(outbox.messages()),
                 given_up: of_channel(outbox.dead()),

@@ -12,6 +12,7 @@ use core_reading::Reader;
 use core_rules::book::{Book, FILE, Outcome, When};
 use core_rules::fingerprint::Fingerprints;
 use core_rules::library::{KnownRule, Library};
+use core_rules::outbox::NO_CHANNEL;
 use core_rules::rule::Rule;
 use core_store::{Generation, GenerationId, PrivacyMark, TenantStore};
 use core_terminal::count;
@@ -159,8 +160,8 @@ impl Basis {
     }
 }
 
-/// Puts the changes that receivers have not been told of into the outbox. While the file of channels has a mistake,
-/// nothing is sent, and nothing is lost.
+/// Puts the changes that receivers have not been told of into the outbox. While the file of channels is missing or has a
+/// mistake, nothing is sent, and nothing is lost.
 fn tell(
     reader: &Reader<'_>,
     book: &mut Book,
@@ -168,14 +169,24 @@ fn tell(
     report: &mut RulesReport,
 ) -> Result<(), Failure> {
     let settings = match channels::read(reader.folder) {
-        Ok(settings) => settings.unwrap_or_default(),
+        Ok(Some(settings)) => settings,
+        Ok(None) => {
+            let changes = book.outbox().n_changes();
+            if changes > 0 {
+                report.add_notice(channels::missing(reader.folder, changes));
+            }
+            return Ok(());
+        }
         Err(failure) => {
             report.add_problem(format!("{:#}", failure.error));
             return Ok(());
         }
     };
     sending::tell(book, &settings, now);
-    sending::compose(book, &settings, reader, now)?;
+    for (channel, messages) in sending::compose(book, &settings, reader, now)? {
+        let messages = count(messages, "message");
+        report.add_notice(format!("gave up {messages} to {channel}, since {NO_CHANNEL}"));
+    }
     Ok(())
 }
 

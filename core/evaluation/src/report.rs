@@ -17,6 +17,9 @@ pub struct RulesReport {
     /// Mistakes in rule files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
+    /// Messages that were not sent, and the reasons.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<String>,
     /// The number of active findings of all rules, by severity.
     open: BTreeMap<Severity, u64>,
     /// The highest severity of an open finding that is neither acknowledged nor silenced.
@@ -79,12 +82,18 @@ impl RulesReport {
     /// A report without rules yet.
     pub(crate) fn new(library: &Library) -> Self {
         let problems = library.problems.iter().map(ToString::to_string).collect();
-        Self { rules: Vec::new(), problems, open: BTreeMap::new(), highest_severity: None }
+        let (rules, notices, open) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { rules, problems, notices, open, highest_severity: None }
     }
 
     /// Adds a mistake in a file.
     pub(crate) fn add_problem(&mut self, problem: String) {
         self.problems.push(problem);
+    }
+
+    /// Adds messages that were not sent, and the reason.
+    pub(crate) fn add_notice(&mut self, notice: String) {
+        self.notices.push(notice);
     }
 
     /// Adds the numbers of all findings.
@@ -95,7 +104,7 @@ impl RulesReport {
 
     /// Returns true if there is nothing to report.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty() && self.problems.is_empty()
+        self.rules.is_empty() && self.problems.is_empty() && self.notices.is_empty()
     }
 
     /// Returns a table of the rules for a terminal of so many columns.
@@ -146,10 +155,11 @@ impl RulesReport {
         })
     }
 
-    /// Returns remarks about mistakes, baselines, and rules without a complete result.
+    /// Returns remarks about mistakes, what was not sent, baselines, and rules without a complete result.
     pub fn remarks(&self) -> Vec<String> {
         let problems = self.problems.iter().map(|problem| format!("not valid: {problem}"));
-        problems.chain(self.rules.iter().flat_map(RuleLine::remarks)).collect()
+        let notices = self.notices.iter().cloned();
+        problems.chain(notices).chain(self.rules.iter().flat_map(RuleLine::remarks)).collect()
     }
 
     /// Returns the highest severity of an open finding, if it is `level` or higher.
@@ -209,7 +219,8 @@ mod tests {
     fn report(rules: Vec<RuleLine>, open: &[(Severity, u64)]) -> RulesReport {
         let highest = open.iter().map(|(severity, _)| *severity).max();
         let open = open.iter().copied().collect();
-        RulesReport { rules, problems: Vec::new(), open, highest_severity: highest }
+        let (problems, notices) = (Vec::new(), Vec::new());
+        RulesReport { rules, problems, notices, open, highest_severity: highest }
     }
 
     #[test]

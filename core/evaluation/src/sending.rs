@@ -13,7 +13,7 @@ use core_rules::book::Book;
 use core_rules::notify::render::{ChannelSecrets, render};
 use core_rules::notify::send::Sender;
 use core_rules::notify::settings::{Channel, NotifySettings};
-use core_rules::outbox::{Attempt, Message, Transition};
+use core_rules::outbox::{Attempt, Message, NO_CHANNEL, Transition};
 use core_store::StoreError;
 use futures::future::join_all;
 use serde::Serialize;
@@ -72,7 +72,7 @@ impl Messenger<'_> {
         let sender = self.sender()?;
         let mut secrets: BTreeMap<&str, anyhow::Result<ChannelSecrets>> = BTreeMap::new();
         let until = Instant::now() + budget;
-        let mut due = self.begin(&settings).await?;
+        let mut due = self.begin(&settings, &mut report).await?;
         while !due.is_empty() {
             for (name, _) in &due {
                 if let Some(channel) = settings.channels.get(name) {
@@ -153,14 +153,22 @@ impl Messenger<'_> {
 
     /// Composes the due messages, those about changes since the last evaluation too, and returns the first ones of each
     /// channel. An erasure, for one, ends findings without an evaluation.
-    async fn begin(self, settings: &NotifySettings) -> Result<Due, Failure> {
+    async fn begin(
+        self,
+        settings: &NotifySettings,
+        report: &mut SendReport,
+    ) -> Result<Due, Failure> {
         let Reader { tenant, host, .. } = *self.reader;
         let lock = Book::lock(tenant, &host.lock_owner()).await?;
         let Some(mut book) = Book::read(tenant)? else { return Ok(Due::new()) };
         let now = host.now();
         let before = book.outbox().clone();
         let told = tell(&mut book, settings, now);
-        compose(&mut book, settings, self.reader, now)?;
+        for (channel, given_up) in compose(&mut book, settings, self.reader, now)? {
+            let reason = Some(NO_CHANNEL.to_owned());
+            let counts = ChannelReport { delivered: 0, failed: given_up, given_up, reason };
+            report.channels.insert(channel, counts);
+        }
         if told > 0 || *book.outbox() != before {
             book.write(&lock)?;
         }
@@ -241,10 +249,10 @@ type Due = Vec<(String, Vec<Message>)>;
 
 /// The next messages of each channel.
 fn due(book: &Book, settings: &NotifySettings, now: Moment) -> Due {
-    let due = settings.channels.values().map(|channel| {
-        let least = channel.least_severity(now.0);
-        (channel.name.clone(), book.outbox().due(&channel.name, least, now.0, ROUND))
-    });
+    let due = settings
+        .channels
+        .values()
+        .map(|channel| (channel.name.clone(), book.due(channel, now.0, ROUND)));
     due.filter(|(_, messages)| !messages.is_empty()).collect()
 }
 
@@ -260,22 +268,22 @@ pub(crate) fn tell(book: &mut Book, settings: &NotifySettings, now: Moment) -> u
     })
 }
 
-/// Composes the due messages.
+/// Composes the due messages. Returns the channels that do not exist any more, and how many messages to each are given up.
 pub(crate) fn compose(
     book: &mut Book,
     settings: &NotifySettings,
     reader: &Reader<'_>,
     now: Moment,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<BTreeMap<String, usize>> {
     // Each ID is made before it is known whether it is needed, since an error cannot leave the closure.
     let mut failed = None;
-    book.compose(settings, reader.tenant.name(), now.0, &mut || {
+    let given_up = book.compose(settings, reader.tenant.name(), now.0, &mut || {
         message_id(reader, now).unwrap_or_else(|error| {
             failed = Some(error);
             String::new()
         })
     });
-    failed.map_or(Ok(()), Err)
+    failed.map_or(Ok(given_up), Err)
 }
 
 impl SendReport {

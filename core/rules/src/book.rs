@@ -9,6 +9,7 @@ mod ids;
 mod state;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use self::evaluate::{Outcome, RuleReport, When};
 use self::ids::IdSecret;
 pub use self::state::{BookError, FILE};
+pub use self::texts::BookPart;
 use crate::finding::{
     Acknowledgement, ERASED, Finding, Happening, OLD_TEXT, PRIVACY_TEXT, State, Told,
 };
@@ -243,11 +245,11 @@ impl Book {
     }
 
     /// Puts the transitions that receivers have not been told of into the outbox. `channels` returns the channels for
-    /// a transition of a finding; it is called once for each transition.
+    /// a transition of a finding, or none if no route selects the finding; it is called once for each transition.
     pub fn tell(
         &mut self,
         now: u64,
-        mut channels: impl FnMut(FindingId, &Finding, &RuleRecord, Transition) -> Vec<String>,
+        mut channels: impl FnMut(FindingId, &Finding, &RuleRecord, Transition) -> Option<Vec<String>>,
     ) -> usize {
         let mut told = 0;
         for (id, finding) in &mut self.findings {
@@ -258,7 +260,13 @@ impl Book {
                 continue;
             }
             let Some(record) = self.rules.get(&finding.rule) else { continue };
-            for channel in channels(*id, finding, record, transition) {
+            let channels = channels(*id, finding, record, transition);
+            // Otherwise receivers would hear of the end of a finding that they never heard of. They hear of it when a
+            // route selects it while it is open.
+            if channels.is_none() && transition.is_open() {
+                continue;
+            }
+            for channel in channels.into_iter().flatten() {
                 self.outbox.add(&channel, *id, transition, now);
                 told += 1;
             }

@@ -19,6 +19,8 @@ pub const MAX_AGE_MS: u64 = 7 * 24 * 3_600 * 1_000;
 const WAITS_S: [u64; 8] = [30, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 86_400];
 /// Messages that were given up and are still listed.
 const MAX_DEAD: usize = 200;
+/// The reason why a message is given up whose channel was removed or renamed.
+pub const NO_CHANNEL: &str = "notify.toml has no such channel any more";
 
 /// A change that receivers are told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,7 +89,7 @@ pub struct Row {
 }
 
 /// A message to one channel.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
     /// Its id, the same at every attempt.
@@ -307,38 +309,57 @@ impl Outbox {
         self.rows.values_mut().for_each(|rows| rows.retain_mut(stays));
     }
 
-    /// Gives up the transitions for channels that no longer exist. Returns their number.
-    pub fn drop_channels(&mut self, is_known: impl Fn(&str) -> bool) -> usize {
-        let mut dropped = 0;
-        self.rows.retain(|channel, rows| {
-            let stays = is_known(channel);
-            dropped += if stays { 0 } else { rows.len() };
-            stays
-        });
-        self.messages.retain(|message| {
-            let stays = is_known(&message.channel);
-            dropped += if stays { 0 } else { message.total };
-            stays
-        });
+    /// The number of transitions that were not delivered yet. A message about none, such as an overview, counts as one.
+    pub fn n_changes(&self) -> usize {
+        let in_messages = self.messages.iter().map(|message| message.total.max(1));
+        self.rows.values().map(Vec::len).sum::<usize>() + in_messages.sum::<usize>()
+    }
+
+    /// Gives up what waits for channels that do not exist. Returns the number of messages of each of them; the transitions
+    /// that were in no message yet are one.
+    pub(crate) fn give_up_channels(
+        &mut self,
+        is_known: impl Fn(&str) -> bool,
+        now: u64,
+    ) -> BTreeMap<String, usize> {
+        let mut gone: Vec<Message> =
+            self.messages.extract_if(.., |message| !is_known(&message.channel)).collect();
+        let rows = self.rows.extract_if(.., |channel, _| !is_known(channel));
+        gone.extend(rows.filter(|(_, rows)| !rows.is_empty()).map(|(channel, rows)| Message {
+            channel,
+            at: now,
+            total: rows.len(),
+            ..Message::default()
+        }));
         self.overviews.retain(|channel, _| is_known(channel));
-        dropped
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for mut message in gone {
+            *counts.entry(message.channel.clone()).or_default() += 1;
+            message.error = Some(NO_CHANNEL.to_owned());
+            self.give_up(message);
+        }
+        counts
+    }
+
+    fn give_up(&mut self, message: Message) {
+        self.given_up += 1;
+        self.dead.push(message);
+        let excess = self.dead.len().saturating_sub(MAX_DEAD);
+        self.dead.drain(..excess);
     }
 
     /// The messages of a channel that may be sent now, the oldest first, up to a number. None overtakes
-    /// another one, so that a receiver never hears of an end before the beginning. Those without a finding of the `least`
-    /// severity wait.
-    pub fn due(
+    /// another one, so that a receiver never hears of an end before the beginning. Those that `waits` selects wait.
+    pub(crate) fn due(
         &self,
         channel: &str,
-        least: Option<Severity>,
+        waits: impl FnMut(&Message) -> bool,
         now: u64,
         limit: usize,
     ) -> Vec<Message> {
-        let is_urgent = |message: &&Message| {
-            least.is_none_or(|least| message.items.iter().any(|item| item.severity >= least))
-        };
+        let mut waits = waits;
         let of_channel = self.messages.iter().filter(|message| message.channel == channel);
-        let of_channel = of_channel.filter(is_urgent);
+        let of_channel = of_channel.filter(|message| !waits(message));
         // A clock that was set back must not hold a message for longer than its wait.
         let longest = WAITS_S.last().copied().unwrap_or_default() * 1_000;
         let is_due = |message: &&Message| message.next <= now || message.next > now + longest;
@@ -365,10 +386,7 @@ impl Outbox {
         let is_old = now.saturating_sub(message.at) > MAX_AGE_MS;
         let Some(asked) = wait.filter(|_| !is_old) else {
             let message = self.messages.remove(place);
-            self.given_up += 1;
-            self.dead.push(message);
-            let excess = self.dead.len().saturating_sub(MAX_DEAD);
-            self.dead.drain(..excess);
+            self.give_up(message);
             return true;
         };
         let planned = WAITS_S.get(waits).or(WAITS_S.last()).copied().unwrap_or_default() * 1_000;

@@ -43,7 +43,7 @@ async fn tenant() -> (Tenant, usize) {
     let when = When { at: NOON.0, generation: Some(&id), run: "an evaluation" };
     book.key_ids([7; 32]);
     book.evaluate(&rule, outcome, &fingerprints, &when);
-    book.tell(NOON.0, |_, _, _, _| vec!["incidents".to_owned()]);
+    book.tell(NOON.0, |_, _, _, _| Some(vec!["incidents".to_owned()]));
     book.write(&lock).expect("there is room");
     (tenant, rows.len())
 }
@@ -81,7 +81,7 @@ async fn findings_about_an_erased_person_go_and_those_about_others_stay() {
         assert_eq!((transition, finding.entity.as_deref()), (Transition::Closed, None));
         assert!(finding.texts().iter().all(|text| !text.contains(&uid)));
         ended += 1;
-        Vec::new()
+        Some(Vec::new())
     });
     assert_eq!(ended, 1);
 }

@@ -3,9 +3,12 @@
 use std::cell::Cell;
 use std::fs;
 
+use core_rules::outbox::Outbox;
 use core_store::Outcome as Published;
+use serde_json::json;
 
 use super::*;
+use crate::channels::ChannelList;
 use crate::load_rules;
 use crate::testing::{InProcess, Scene, keys};
 
@@ -184,6 +187,91 @@ async fn a_mistake_in_the_file_of_channels_tells_nothing_and_is_a_problem_of_the
     fs::write(path, text).expect("there is room");
     assert_eq!(scene.evaluate().await.remarks(), [""; 0]);
     assert_eq!(waiting(&scene), 1, "what was missed is told");
+}
+
+const OPS: &str = "[channels.ops]\nkind = 'exec'\ncommand = ['true']\n[[routes]]\nto = ['ops']\n";
+
+fn outbox(scene: &Scene) -> Outbox {
+    let book = Book::read(&scene.tenant).expect("it is whole").expect("it was evaluated");
+    book.outbox().clone()
+}
+
+#[tokio::test]
+async fn without_the_file_of_channels_everything_waits_and_the_report_says_so() {
+    let scene = Scene::new("");
+    // A day after the last complete run, `value` is 1.
+    let recent = "select subject as _key from program_status where check = 'last-complete-run' and value < 1";
+    scene.add_rule("fan", &format!("{recent} union all {}", keys(&["b"])));
+    scene.publish(Published::Complete);
+    let path = scene.write("notify.toml", OPS);
+    assert_eq!(scene.evaluate().await.remarks(), [""; 0]);
+    let before = outbox(&scene);
+    assert_eq!(before.messages().len(), 2);
+    fs::remove_file(&path).expect("it is there");
+    let report = scene.evaluate().await;
+    let [remark] = &report.remarks()[..] else { panic!("{:?}", report.remarks()) };
+    assert!(remark.starts_with("2 changes were not sent, since there is no "), "{remark}");
+    assert!(remark.contains("notify.toml: put the file back"), "{remark}");
+    let object = serde_json::to_value(&report).expect("it is JSON");
+    assert_eq!(object["notices"], json!([remark]));
+    assert_eq!(outbox(&scene), before, "nothing is touched");
+    // An end that is in no message yet is told later too.
+    scene.pass(24);
+    scene.publish(Published::Partial);
+    scene.evaluate().await;
+    assert_eq!(scene.in_state("resolved"), ["run is found"]);
+    scene.write("notify.toml", OPS);
+    assert_eq!(scene.evaluate().await.remarks(), [""; 0]);
+    let transitions = |outbox: &Outbox| {
+        let items = outbox.messages().iter().flat_map(|message| &message.items);
+        items.map(|item| item.transition.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(transitions(&outbox(&scene)), ["opened", "opened", "resolved"]);
+}
+
+#[tokio::test]
+async fn what_opened_without_the_file_of_channels_is_told_with_it_while_it_is_open() {
+    let scene = Scene::new("");
+    scene.add_rule("fan", &keys(&["a", "b"]));
+    scene.publish(Published::Complete);
+    assert_eq!(scene.evaluate().await.remarks(), [""; 0], "nothing was to be sent anywhere");
+    scene.add_rule("fan", &keys(&["a"]));
+    scene.pass(1);
+    scene.publish(Published::Complete);
+    scene.evaluate().await;
+    scene.write("notify.toml", OPS);
+    scene.evaluate().await;
+    let outbox = outbox(&scene);
+    let [message] = outbox.messages() else { panic!("{outbox:?}") };
+    let [item] = &message.items[..] else { panic!("{message:?}") };
+    assert_eq!((item.transition.name(), item.text.as_str()), ("opened", "a is found"));
+}
+
+#[tokio::test]
+async fn messages_to_a_renamed_channel_are_given_up_and_reported() {
+    let scene = Scene::new("");
+    scene.add_rule("fan", &keys(&["a", "b"]));
+    scene.publish(Published::Complete);
+    scene.write("notify.toml", OPS);
+    scene.evaluate().await;
+    scene.write("notify.toml", &OPS.replace("ops", "desk"));
+    let remarks = scene.evaluate().await.remarks();
+    let expected = "gave up 2 messages to ops, since notify.toml has no such channel any more";
+    assert_eq!(remarks, [expected]);
+    assert_eq!(outbox(&scene).given_up(), 2);
+    assert_eq!(scene.evaluate().await.remarks(), [""; 0], "it is said once");
+    let listed = ChannelList::read(&scene.reader()).expect("it can be read");
+    let listed = listed.objects();
+    let given_up: Vec<_> =
+        listed.iter().map(|channel| [&channel["channel"], &channel["givenUp"]]).collect();
+    let expected = json!([["desk", 0], ["ops", 2]]);
+    assert_eq!(json!(given_up), expected);
+    scene.add_rule(
+        "given-up",
+        "select subject as _key from program_status where check = 'message-given-up'",
+    );
+    scene.evaluate().await;
+    assert!(scene.in_state("open").contains(&"ops is found".to_owned()));
 }
 
 #[tokio::test]

@@ -118,6 +118,19 @@ async fn nothing_is_sent_while_another_process_sends_or_without_channels() {
 }
 
 #[tokio::test]
+async fn messages_to_a_channel_that_was_removed_are_failures_of_the_next_sending() {
+    let receiver = Receiver::start().await.expect("a port is free");
+    let scene = scene(&[("ops", slack(&receiver))], 3).await;
+    scene.write("notify.toml", "");
+    let report = send(&scene, BUDGET).await;
+    assert_eq!(counts(&report, "ops"), [0, 3]);
+    let expected = "channel ops did not take a message, which was given up: notify.toml has no such channel any more";
+    assert_eq!(report.failures(), [expected]);
+    assert!(send(&scene, BUDGET).await.is_empty());
+    assert_eq!(receiver.requests().len(), 0);
+}
+
+#[tokio::test]
 async fn a_channel_is_tried_and_one_that_keeps_a_state_is_told_of_the_end_too() {
     let receiver = Receiver::start().await.expect("a port is free");
     let alerts = format!("kind = 'alertmanager'\nurl = '{}'", receiver.url());

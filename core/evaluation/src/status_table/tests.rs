@@ -62,7 +62,7 @@ impl Watched {
         let told = &mut self.told;
         self.book.tell(now_ms, |_, finding, _, transition| {
             told.push((transition, finding.text.clone()));
-            vec!["ops".to_owned()]
+            Some(vec!["ops".to_owned()])
         });
     }
 }

@@ -83,7 +83,7 @@ impl Scene {
         let told = &mut self.told;
         self.book.tell(self.number, |id, _, _, transition| {
             told.push((id, transition));
-            vec!["ops".to_owned()]
+            Some(vec!["ops".to_owned()])
         });
         // A restart: what is read is what was written.
         let read: Book = serde_json::from_slice(&self.book.to_bytes()).expect("whole");
@@ -216,7 +216,7 @@ fn rules_that_are_off_or_gone_close_without_a_notice() {
         assert_eq!((a.state(), a.life.reason), (State::Resolved, Some(reason)));
         scene.book.tell(9, |_, _, _, transition| {
             assert!(!transition.is_for_people());
-            Vec::new()
+            Some(Vec::new())
         });
     }
 }
@@ -324,7 +324,7 @@ fn an_erased_finding_takes_its_text_and_what_was_to_be_told_along() {
     assert!(text(&scene).contains(&of_jane.to_string()));
     scene.book.tell(3, |id, finding, _, transition| {
         assert_eq!((id, transition, finding.entity.as_deref()), (of_jane, Closed, None));
-        Vec::new()
+        Some(Vec::new())
     });
     scene.book.forget(0, 3);
     assert!(!text(&scene).contains(&of_jane.to_string()));

@@ -21,15 +21,16 @@ const SLACK_MS: u64 = HOUR_MS;
 
 impl Book {
     /// Composes messages from the outbox, for every channel that may receive some now. `new_id` makes the ID of each
-    /// message.
+    /// message. Returns the channels that do not exist any more, and how many messages to each are given up.
     pub fn compose(
         &mut self,
         settings: &NotifySettings,
         tenant: &str,
         now: u64,
         new_id: &mut dyn FnMut() -> String,
-    ) {
-        self.outbox.drop_channels(|name| settings.channels.contains_key(name));
+    ) -> BTreeMap<String, usize> {
+        let is_known = |name: &str| settings.channels.contains_key(name);
+        let given_up = self.outbox.give_up_channels(is_known, now);
         for channel in settings.channels.values() {
             let mut rows = self.outbox.rows.remove(&channel.name).unwrap_or_default();
             let keeps_state = channel.kind.keeps_state();
@@ -52,20 +53,62 @@ impl Book {
             self.refresh(channel, settings, tenant, now, new_id);
         }
         self.forget_erased();
+        given_up
+    }
+
+    /// The messages of a channel that may be sent now, the oldest first, up to a number. In quiet hours, those without an
+    /// urgent finding wait. Those about silenced findings alone wait for the end of the silence.
+    pub fn due(&self, channel: &Channel, now: u64, limit: usize) -> Vec<Message> {
+        let least = channel.least_severity(now);
+        let is_urgent = |message: &Message| {
+            least.is_none_or(|least| message.items.iter().any(|item| item.severity >= least))
+        };
+        // A request to an Alertmanager has many findings. If one waited, the end of a finding could overtake its beginning.
+        let has_batches = matches!(channel.kind, ChannelKind::Alertmanager { .. });
+        let mut held_back: HashSet<FindingId> = HashSet::new();
+        let mut is_silenced = |message: &Message| {
+            let is_whole =
+                !has_batches && message.total > 0 && message.items.len() == message.total;
+            let is_silenced = is_whole
+                && message.items.iter().all(|item| {
+                    held_back.contains(&item.finding)
+                        || self.is_silenced(item.finding, item.transition, now)
+                });
+            if is_silenced {
+                held_back.extend(message.items.iter().map(|item| item.finding));
+            }
+            is_silenced
+        };
+        self.outbox.due(
+            &channel.name,
+            |message| is_silenced(message) || !is_urgent(message),
+            now,
+            limit,
+        )
     }
 
     /// Parts rows into those to tell now, and those that wait: for the end of quiet hours, or of a silence that someone has
-    /// begun since.
+    /// begun since. A row does not overtake another one of its finding.
     fn told_now(&self, channel: &Channel, rows: Vec<Row>, now: u64) -> (Vec<Row>, Vec<Row>) {
         let least = channel.least_severity(now);
+        let mut held_back: HashSet<FindingId> = HashSet::new();
         rows.into_iter().partition(|row| {
             let finding = self.findings.get(&row.finding);
             let is_urgent = least
                 .is_none_or(|least| finding.is_some_and(|finding| self.severity(finding) >= least));
-            let is_silenced =
-                row.transition.is_for_people() && self.silence_of(row.finding, now).is_some();
-            is_urgent && !is_silenced
+            let waits = !is_urgent
+                || self.is_silenced(row.finding, row.transition, now)
+                || held_back.contains(&row.finding);
+            if waits {
+                held_back.insert(row.finding);
+            }
+            !waits
         })
+    }
+
+    /// Returns true for a transition that people are not told of now, since its finding is silenced.
+    fn is_silenced(&self, id: FindingId, transition: Transition, now: u64) -> bool {
+        transition.is_for_people() && self.silence_of(id, now).is_some()
     }
 
     /// The rows of each message.
@@ -196,7 +239,8 @@ impl Book {
         let held_back: HashSet<FindingId> = rows.map(|row| row.finding).collect();
         let is_told = |finding: &Finding| {
             let rule = self.rules.get(&finding.rule);
-            let channels = rule.map(|it| settings.channels_for(finding, it, Transition::Opened));
+            let channels =
+                rule.and_then(|it| settings.channels_for(finding, it, Transition::Opened));
             finding.told == Told::Open
                 && finding.life.is_active()
                 && channels.is_some_and(|names| names.contains(&channel.name))

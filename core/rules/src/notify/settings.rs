@@ -235,28 +235,29 @@ impl NotifySettings {
         if problems.is_empty() { Ok(Self { channels, routes: file.routes }) } else { Err(problems) }
     }
 
-    /// The channels that are to be told of a transition of a finding. A receiver that keeps a state of each finding is told of
-    /// the end of every one, whatever else its routes select: they may have selected it when it was opened, and the severity
-    /// or the labels of the rule be others now.
+    /// The channels that are to be told of a transition of a finding; none if no route selects the finding. A receiver that
+    /// keeps a state of each finding is told of the end of every one, whatever else its routes select: they may have selected
+    /// it when it was opened, and the severity or the labels of the rule be others now.
     pub fn channels_for(
         &self,
         finding: &Finding,
         rule: &RuleRecord,
         transition: Transition,
-    ) -> Vec<String> {
+    ) -> Option<Vec<String>> {
         let keeps_state = |name: &String| {
             self.channels.get(name).is_some_and(|channel| channel.kind.keeps_state())
         };
-        let mut names = Vec::new();
+        let (mut names, mut is_selected) = (Vec::new(), false);
         for route in self.routes.iter().filter(|route| route.is_for_rule(&finding.rule)) {
-            let is_selected = transition.is_for_people() && route.selects(rule, transition);
-            let is_told =
-                |name: &&String| is_selected || !transition.is_open() && keeps_state(name);
+            let selects = route.selects(rule);
+            is_selected |= selects;
+            let has_news = selects && transition.is_for_people() && route.has(transition);
+            let is_told = |name: &&String| has_news || !transition.is_open() && keeps_state(name);
             names.extend(route.to.get_ref().iter().filter(is_told).cloned());
         }
         names.sort_unstable();
         names.dedup();
-        names
+        (is_selected || !names.is_empty()).then_some(names)
     }
 }
 
@@ -265,10 +266,13 @@ impl Route {
         self.rules.is_empty() || self.rules.iter().any(|pattern| matches_pattern(pattern, rule))
     }
 
-    fn selects(&self, rule: &RuleRecord, transition: Transition) -> bool {
-        (self.on.is_empty() || self.on.contains(&transition))
-            && self.severity.is_none_or(|least| rule.severity >= least)
+    fn selects(&self, rule: &RuleRecord) -> bool {
+        self.severity.is_none_or(|least| rule.severity >= least)
             && self.labels.iter().all(|(name, value)| rule.labels.get(name) == Some(value))
+    }
+
+    fn has(&self, transition: Transition) -> bool {
+        self.on.is_empty() || self.on.contains(&transition)
     }
 }
 

@@ -119,12 +119,7 @@ impl Scene {
     pub(crate) async fn deliver(&self) -> Vec<(String, Attempt)> {
         let mut results = Vec::new();
         for channel in self.settings.channels.values() {
-            for message in self.book.outbox().due(
-                &channel.name,
-                channel.least_severity(self.now),
-                self.now,
-                1_000,
-            ) {
+            for message in self.book.due(channel, self.now, 1_000) {
                 let secrets = Self::secrets(&channel.kind);
                 let delivery = render(&channel.kind, &message, &secrets, self.now);
                 let attempt = self.sender.send(delivery.expect("rendered")).await;

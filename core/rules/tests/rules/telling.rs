@@ -1,5 +1,6 @@
 //! Who hears of a change, when, and how many changes one message has.
 
+use core_rules::book::When;
 use core_rules::document::Document;
 use core_rules::notify::settings::NotifySettings;
 use core_rules::outbox::Message;
@@ -224,7 +225,7 @@ fn a_clock_that_jumps_changes_no_transition_and_holds_no_message_for_ever() {
             scene.now =
                 scene.now.saturating_add_signed(days * i64::try_from(DAY_MS).expect("small"));
             scene.run(names);
-            let due = scene.book.outbox().due("ops", None, scene.now, 100);
+            let due = scene.book.due(&scene.settings.channels["ops"], scene.now, 100);
             for message in taken(&mut scene) {
                 assert!(due.contains(&message), "{days}: {message:?}");
                 let items = message.items.iter();
@@ -293,15 +294,7 @@ fn a_finding_that_is_silenced_before_it_was_told_waits_for_the_end_of_the_silenc
     scene.run(&["a", "b"]);
     let (&id, _) =
         scene.book.findings().iter().find(|(_, finding)| finding.text.contains('a')).expect("one");
-    let matcher = Matcher { finding: Some(id), ..Matcher::default() };
-    scene.book.silence(Silence {
-        id: "s".to_owned(),
-        matcher,
-        until: scene.now + DAY_MS,
-        at: scene.now,
-        by: "desk".to_owned(),
-        why: "known".to_owned(),
-    });
+    silence(&mut scene, Matcher { finding: Some(id), ..Matcher::default() }, 24);
     let told_after = |scene: &mut Scene, hours: u64| {
         scene.now += hours * HOUR_MS + 1;
         scene.compose();
@@ -320,11 +313,157 @@ fn quiet_hours_hold_what_failed_before_them_too() {
     scene.run(&["a"]);
     let due = |scene: &Scene, hours: u64| {
         let now = scene.now + hours * HOUR_MS;
-        let least = scene.settings.channels["ops"].least_severity(now);
-        scene.book.outbox().due("ops", least, now, 100).len()
+        scene.book.due(&scene.settings.channels["ops"], now, 100).len()
     };
     assert_eq!([due(&scene, 11), due(&scene, 12), due(&scene, 13)], [1, 0, 1]);
     scene.rule.severity = Severity::Critical;
     scene.run(&["a", "b"]);
     assert_eq!(due(&scene, 12), 1, "the one that is urgent");
+}
+
+fn of_rule() -> Matcher {
+    Matcher { rule: Some("r".to_owned()), ..Matcher::default() }
+}
+
+/// Silences findings for some hours from now.
+fn silence(scene: &mut Scene, matcher: Matcher, hours: u64) {
+    scene.book.silence(Silence {
+        id: "s".to_owned(),
+        matcher,
+        until: scene.now + hours * HOUR_MS,
+        at: scene.now,
+        by: "desk".to_owned(),
+        why: "known".to_owned(),
+    });
+}
+
+/// The number of messages that may be sent after some hours.
+fn due_after(scene: &Scene, hours: u64) -> usize {
+    let now = scene.now + hours * HOUR_MS;
+    scene.book.due(&scene.settings.channels["ops"], now, 100).len()
+}
+
+#[test]
+fn a_message_that_was_refused_before_a_silence_waits_for_its_end() {
+    let pagerduty = channel("pagerduty", "routing_key = { env = \"K\" }");
+    for channels in [channel("slack", ""), pagerduty] {
+        let mut scene = Scene::new(&channels);
+        scene.run(&["a"]);
+        assert_eq!(due_after(&scene, 0), 1);
+        silence(&mut scene, of_rule(), 5);
+        assert_eq!([due_after(&scene, 4), due_after(&scene, 6)], [0, 1], "{channels}");
+    }
+}
+
+#[test]
+fn a_message_that_is_about_others_too_is_not_held_by_a_silence() {
+    let mut scene = Scene::new(&channel("slack", "digest_above = 0"));
+    scene.run(&["a", "b"]);
+    let (&finding, _) = scene.book.findings().iter().next().expect("two");
+    silence(&mut scene, Matcher { finding: Some(finding), ..Matcher::default() }, 5);
+    assert_eq!(due_after(&scene, 1), 1);
+    // Of many findings, a message does not name all.
+    let mut scene = Scene::new(&channel("slack", "digest_above = 0"));
+    let names: Vec<String> = (0..30).map(|number| format!("n{number}")).collect();
+    scene.run(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    silence(&mut scene, of_rule(), 5);
+    assert_eq!(due_after(&scene, 1), 1);
+}
+
+#[test]
+fn the_end_of_a_silenced_finding_never_overtakes_its_beginning() {
+    let pagerduty = channel("pagerduty", "routing_key = { env = \"K\" }");
+    // The beginning is in a message that was refused, or is held back.
+    for settings in ["", "quiet_hours = \"00:00-06:00\"\n"] {
+        let channels = pagerduty.replace("[[routes]]", &format!("{settings}[[routes]]"));
+        let mut scene = Scene::new(&channels);
+        scene.now = 20_000 * DAY_MS;
+        scene.run(&["a"]);
+        silence(&mut scene, of_rule(), 10);
+        scene.now += 7 * HOUR_MS;
+        let when = When { at: scene.now, generation: Some("g9"), run: "g9" };
+        scene.book.close_rules(|_| true, |_| false, &when);
+        let sent = |scene: &mut Scene| -> Vec<&str> {
+            let channels = scene.settings.channels.clone();
+            let settings = &scene.settings;
+            scene.book.tell(scene.now, |_, finding, rule, transition| {
+                settings.channels_for(finding, rule, transition)
+            });
+            scene.compose();
+            let due = scene.book.due(&channels["ops"], scene.now, 100);
+            for message in &due {
+                let delivered = core_rules::outbox::Attempt::Delivered;
+                scene.book.outbox_mut().note(&message.id, &delivered, scene.now);
+            }
+            due.iter()
+                .flat_map(|message| &message.items)
+                .map(|item| item.transition.name())
+                .collect()
+        };
+        assert_eq!(sent(&mut scene), [""; 0], "{settings}");
+        scene.now += 4 * HOUR_MS;
+        assert_eq!(sent(&mut scene), ["opened", "closed"], "{settings}");
+    }
+}
+
+#[test]
+fn a_finding_that_no_route_selects_is_told_once_one_does_and_its_end_only_then() {
+    let route = |severity: &str| channel("slack", "") + &format!("severity = \"{severity}\"\n");
+    let mut scene = Scene::new(&route("critical"));
+    scene.run(&["goes", "stays"]);
+    scene.run(&["stays"]);
+    assert_eq!(transitions(&mut scene), [""; 0], "no one hears of an end without a beginning");
+    scene.settings = crate::kit::settings(&route("high"));
+    scene.run(&["stays"]);
+    assert_eq!(transitions(&mut scene), ["opened"]);
+    scene.run(&["stays"]);
+    assert_eq!(transitions(&mut scene), [""; 0], "it is told once");
+    // The route is for others when it ends and comes back.
+    scene.run(&[]);
+    assert_eq!(transitions(&mut scene), ["resolved"]);
+    scene.settings = crate::kit::settings(&route("critical"));
+    scene.run(&["stays"]);
+    scene.run(&[]);
+    assert_eq!(transitions(&mut scene), [""; 0]);
+    scene.settings = crate::kit::settings(&route("high"));
+    scene.run(&["stays"]);
+    assert_eq!(transitions(&mut scene), ["reopened"]);
+}
+
+#[test]
+fn a_first_route_sends_what_is_open_in_one_digest_but_not_the_baseline() {
+    let mut scene = Scene::new("");
+    scene.rule.first_run = FirstRun::Baseline;
+    scene.run(&["old"]);
+    let names: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.push("old");
+    scene.run(&names);
+    scene.settings = crate::kit::settings(&channel("slack", ""));
+    scene.run(&names);
+    let messages = taken(&mut scene);
+    assert_eq!(messages.iter().map(|message| message.total).collect::<Vec<_>>(), [40]);
+    scene.run(&names);
+    assert_eq!(taken(&mut scene), []);
+}
+
+#[test]
+fn what_waits_for_a_channel_that_is_gone_is_given_up_and_counted() {
+    let quiet = "quiet_hours = \"00:00-06:00\"\nurgent = \"critical\"";
+    for (settings, of_ops) in [("", 2), (quiet, 1)] {
+        let mut scene = Scene::new(&channel("slack", settings));
+        scene.now = 20_000 * DAY_MS;
+        scene.run(&["a", "b"]);
+        scene.settings = crate::kit::settings(&channel("slack", "").replace("ops", "desk"));
+        let given_up = scene.book.compose(&scene.settings, "acme", scene.now, &mut String::new);
+        assert_eq!(given_up.into_iter().collect::<Vec<_>>(), [("ops".to_owned(), of_ops)]);
+        let outbox = scene.book.outbox();
+        assert_eq!((outbox.given_up(), outbox.is_empty()), (of_ops as u64, true));
+        let totals: usize = outbox.dead().iter().map(|message| message.total).sum();
+        assert_eq!(totals, 2, "no change is lost from the count");
+        assert!(outbox.dead().iter().all(|message| message.channel == "ops"));
+        assert!(
+            scene.book.compose(&scene.settings, "acme", scene.now, &mut String::new).is_empty()
+        );
+    }
 }
