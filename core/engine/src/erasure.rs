@@ -19,7 +19,7 @@ use core_erasure::lists::erasure_ids;
 use core_erasure::retrieval::{self, RetentionDays, Retrieval};
 use core_erasure::search::Search;
 use core_erasure::subject::{AllPseudonyms, Subject, SubjectKind, find};
-use core_erasure::{SearchReport, damage};
+use core_erasure::{Places, SearchReport, damage};
 use core_model::column::IdentifierKind;
 use core_model::step::Step;
 use core_privacy::keys::KeyRing;
@@ -83,7 +83,10 @@ pub fn preview(
     list.suppress(keys, &tenant, erasure, identifiers(subject)).map_err(refused)?;
     let suppressions = list.matcher(keys, &tenant, "").map_err(refused)?;
     let cleanser = Cleanser::new(&suppressions);
-    Ok(Search::new(subject)?.preview(lock.tenant(), audit::LOG, subject, &cleanser)?)
+    let search = Search::new(subject)?;
+    let mut found = search.preview(lock.tenant(), audit::LOG, subject, &cleanser)?;
+    findings::add_possible(lock.tenant(), &search, subject, &mut found.possible)?;
+    Ok(found)
 }
 
 /// Records the preview of an erasure in the ledger.
@@ -190,7 +193,9 @@ pub fn erase(
     lock.set_erasures(&erasure_ids(&list))?;
     let cleansed = cleanse(engine.host, lock, &suppressions)?;
     let rows = cleansed.rows();
-    let found = Search::new(subject)?.search_all(lock.tenant(), audit::LOG)?;
+    let search = Search::new(subject)?;
+    let mut found = search.search_all(lock.tenant(), audit::LOG)?;
+    findings::add_possible(lock.tenant(), &search, subject, &mut found.possible)?;
     let kind = request.kind.name();
     let ledger = ledger::record(
         engine.host,
@@ -356,6 +361,9 @@ pub fn retrieve(
     };
     let mut retrieval = retrieval::retrieve(tenant, request, subject)?;
     retrieval.add_findings(findings::of_subject(tenant, subject)?, subject);
+    let mut possible = Places::default();
+    findings::add_possible(tenant, &Search::new(subject)?, subject, &mut possible)?;
+    retrieval.possible_findings = possible.ids().into_iter().map(str::to_owned).collect();
     Ok(retrieval)
 }
 

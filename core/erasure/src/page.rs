@@ -47,6 +47,10 @@ pub fn html(retrieval: &Retrieval) -> String {
                 h2 { "Audit trail" }
                 (section("Events", &retrieval.audit_events))
                 (section("Findings", &retrieval.findings))
+                @if !retrieval.possible_findings.is_empty() {
+                    p { "Findings with a word that may be a name of yours or mean something else:" }
+                    ul { @for id in &retrieval.possible_findings { li { (text(id)) } } }
+                }
                 h2 { "History" }
                 (section("Kept generations", &history))
                 @if retrieval.acts_in_ledger > 0 {

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 /// The most keys of a place that are listed.
 const MAX_KEYS: usize = 100;
 
+/// The file with the findings of rules.
+const FINDINGS: &str = "findings.json";
+
 /// The result of a search.
 #[derive(Debug, Default)]
 pub struct SearchReport {
@@ -39,6 +42,8 @@ pub struct Place {
     pub rows: u64,
     /// The keys of the first rows.
     pub keys: BTreeSet<String>,
+    /// The IDs of findings and silences. They name no one.
+    pub ids: BTreeSet<String>,
 }
 
 impl Places {
@@ -53,12 +58,28 @@ impl Places {
     }
 
     /// The places as JSON, without values and keys. A certificate stays: with the key of someone else, it would be found to
-    /// name that person when they are erased.
+    /// name that person when they are erased. IDs of findings are hashes, so they are there.
     pub fn to_json(&self) -> Value {
         let places = self.0.iter().map(|((name, column), place)| {
-            json!({ "place": name, "column": column, "rows": place.rows })
+            let mut object = json!({ "place": name, "column": column, "rows": place.rows });
+            if !place.ids.is_empty() {
+                object["ids"] = json!(place.ids);
+            }
+            object
         });
         places.collect()
+    }
+
+    /// Adds a finding, a message about it or a silence, by its ID.
+    pub fn add_finding(&mut self, part: &str, id: &str) {
+        let place = self.0.entry((FINDINGS.to_owned(), part.to_owned())).or_default();
+        place.rows += 1;
+        place.ids.insert(id.to_owned());
+    }
+
+    /// The IDs of findings and silences in all places.
+    pub fn ids(&self) -> BTreeSet<&str> {
+        self.0.values().flat_map(|place| &place.ids).map(String::as_str).collect()
     }
 
     /// Adds a row, by its key if it has one.

@@ -75,6 +75,9 @@ pub struct Retrieval {
     /// The findings of rules about it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Value>,
+    /// The IDs of findings and silences with a word that may be a name of it or mean something else.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub possible_findings: BTreeSet<String>,
     /// Generations that cannot be read, so that it is not known whether they have it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable_generations: Vec<String>,
@@ -128,6 +131,7 @@ pub fn retrieve(
         relationships: BTreeMap::new(),
         audit_events: Vec::new(),
         findings: Vec::new(),
+        possible_findings: BTreeSet::new(),
         unreadable_generations: damaged.collect(),
         history: Vec::new(),
         acts_in_ledger: Search::new(subject)?.acts_in_ledger(tenant)?,

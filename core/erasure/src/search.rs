@@ -274,6 +274,11 @@ impl Search {
         verdicts
     }
 
+    /// Returns true if a text has a word that may name the subject.
+    pub fn may_name(&self, text: &str) -> bool {
+        self.verdict(Position::Text, text).is_some()
+    }
+
     fn verdict(&self, position: Position, text: &str) -> Option<Verdict> {
         if !may_be_encoded(text.as_bytes()) && !self.cells.is_match(text) {
             return None;

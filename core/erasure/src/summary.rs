@@ -109,6 +109,7 @@ pub fn preview_json(subject: &Subject, found: &SearchReport) -> Value {
         "texts": found.texts,
         "events": found.events,
         "possibleMentions": found.possible.rows(),
+        "possibleFindings": found.possible.ids(),
         "identifiers": subject.texts,
         "identifierKinds": known_by(subject),
         "sharedIdentifiers": subject.shared.len(),
@@ -141,7 +142,8 @@ pub fn preview_remarks(subject: &Subject, found: &SearchReport, program: &str) -
 /// Returns the places that may name the subject and stay, a place, a column, keys and a number a row.
 pub fn possible_rows(found: &SearchReport) -> Vec<[String; 4]> {
     let rows = found.possible.0.iter().map(|((place, column), possible)| {
-        let keys: Vec<&str> = possible.keys.iter().map(String::as_str).collect();
+        let keys = possible.keys.iter().chain(&possible.ids);
+        let keys: Vec<&str> = keys.map(String::as_str).collect();
         [place.clone(), column.clone(), keys.join("\n"), possible.rows.to_string()]
     });
     rows.collect()
@@ -193,7 +195,7 @@ pub fn in_force_cells(erasure: &Value) -> [String; 4] {
 fn possible_cells_remark(rows: u64, program: &str) -> Option<String> {
     (rows > 0).then(|| {
         format!(
-            "{rows} other cells have a word that may be a name of it or mean something else; they stay: \
+            "{rows} other cells and texts have a word that may be a name of it or mean something else; they stay: \
              `{program} privacy erase --review` lists them before an erasure, and its certificate after it"
         )
     })

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use core_erasure::Places;
 use core_erasure::identifiers;
+use core_erasure::search::Search;
 use core_erasure::subject::Subject;
 use core_model::column::IdentifierKind;
 use core_privacy::canonical::canonical;
@@ -59,20 +61,43 @@ pub(super) fn is_uncleansed(tenant: &TenantStore) -> bool {
     matches!(Book::read(tenant), Err(BookError::NotCleansed))
 }
 
+/// Adds what may name a subject by a word that may mean something else, and stays in an erasure: texts of findings, of
+/// messages about them, and of silences.
+///
+/// # Errors
+/// [`FailureKind::DataRefused`] if the findings cannot be read.
+pub(super) fn add_possible(
+    tenant: &TenantStore,
+    search: &Search,
+    subject: &Subject,
+    possible: &mut Places,
+) -> Result<(), Failure> {
+    let Some(book) = Book::read(tenant).map_err(failure)? else { return Ok(()) };
+    book.each_text(&mut |part, id, texts| {
+        if !name(subject, texts) && texts.iter().any(|text| search.may_name(text)) {
+            possible.add_finding(part.name(), id);
+        }
+    });
+    Ok(())
+}
+
+/// Returns true if some texts name a subject beyond doubt.
+fn name(subject: &Subject, texts: &[String]) -> bool {
+    let mut is_named = false;
+    for text in texts {
+        is_named |= subject.keys.contains(text);
+        each_mention(Position::Text, text, &mut |identifier_kind, mention| {
+            let form = canonical(identifier_kind, mention);
+            is_named |= form.is_some_and(|form| subject.identifiers.contains(&form));
+        });
+    }
+    is_named
+}
+
 /// The findings about a subject, for an answer to a request for access.
 pub(super) fn of_subject(tenant: &TenantStore, subject: &Subject) -> Result<Vec<Value>, Failure> {
     let Some(book) = Book::read(tenant).map_err(failure)? else { return Ok(Vec::new()) };
-    let is_theirs = |finding: &&Finding| {
-        let mut is_theirs = false;
-        for text in &finding.texts() {
-            is_theirs |= subject.keys.contains(text);
-            each_mention(Position::Text, text, &mut |identifier_kind, mention| {
-                let form = canonical(identifier_kind, mention);
-                is_theirs |= form.is_some_and(|form| subject.identifiers.contains(&form));
-            });
-        }
-        is_theirs
-    };
+    let is_theirs = |finding: &&Finding| name(subject, &finding.texts());
     let found = book.findings().values().filter(is_theirs);
     let object = |finding: &Finding| {
         let values: Value = serde_json::from_str(&finding.values).unwrap_or(Value::Null);

@@ -3,6 +3,7 @@
 use core_cli::{Global, RetrievalFormat, RetrieveArguments};
 use core_engine::erasure;
 use core_erasure::{damage, page};
+use core_terminal::count;
 
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
@@ -23,6 +24,13 @@ pub(super) fn retrieve(global: &Global, arguments: &RetrieveArguments) -> Result
         output::note(&format!(
             "generation {} cannot be read, so it is not known whether it has something",
             damage::describe(damaged)
+        ));
+    }
+    let possible = retrieval.possible_findings.len();
+    if possible > 0 {
+        output::note(&format!(
+            "{} may name it by a word that may mean something else: possibleFindings has the IDs",
+            count(possible, "text of findings and silences")
         ));
     }
     if subject.keys.is_empty() && !global.quiet {
