@@ -99,7 +99,7 @@ pub(crate) fn write(
                 let error = J1qlError::new(order.expression.span, "a TREE has no order");
                 return Err(error.with_help("return columns to order them"));
             }
-            tree(plan, condition.as_deref(), &mut columns)
+            tree(query, plan, condition.as_deref(), &mut columns)
         }
         Some(Returns::Items(items)) => {
             returns::sql(query, items, plan, condition.as_deref(), &mut columns, context)?
@@ -115,13 +115,16 @@ pub(crate) fn write(
         sql.push('\n');
     }
     sql.push_str(&body.select);
-    if let Some(limit) = query.limit {
-        let _ = write!(sql, "\nLIMIT {limit}");
-    }
-    if let Some(skip) = query.skip {
-        let _ = write!(sql, "\nOFFSET {skip}");
+    if !matches!(query.returns, Some(Returns::Tree)) {
+        sql.push_str(&limit_clause(query));
     }
     Ok(sql)
+}
+
+fn limit_clause(query: &Query) -> String {
+    let limit = query.limit.map(|limit| format!("\nLIMIT {limit}"));
+    let skip = query.skip.map(|skip| format!("\nOFFSET {skip}"));
+    limit.into_iter().chain(skip).collect()
 }
 
 /// The error for a condition on a column of the answer, which exists only after all conditions; none for others.
@@ -218,9 +221,23 @@ fn shared_columns<'a>(types: &[&'a EntityTable]) -> Vec<&'a str> {
     names.filter(|name| others.iter().all(|table| table.kind(name).is_some())).collect()
 }
 
-/// `RETURN TREE`: every entity and relationship of the paths, once.
-fn tree(plan: &Plan<'_>, condition: Option<&str>, columns: &mut Columns) -> Body {
-    let filter = where_clause(condition);
+/// `RETURN TREE`: every entity and relationship of the paths, once. `SKIP` and `LIMIT` choose entities that paths start
+/// from, since a cut of the objects would leave relationships without their ends.
+fn tree(query: &Query, plan: &Plan<'_>, condition: Option<&str>, columns: &mut Columns) -> Body {
+    let mut filter = where_clause(condition);
+    let mut tables = Vec::new();
+    let limit = limit_clause(query);
+    if !limit.is_empty() {
+        let start = columns.add(Slot::Node(0), "_key");
+        let starts =
+            format!("SELECT DISTINCT {start} AS \"start\" FROM paths{filter}\nORDER BY 1{limit}");
+        tables.push(("starts", starts));
+        let chosen = format!("{start} IN (SELECT \"start\" FROM starts)");
+        filter = match condition {
+            Some(condition) => format!(" WHERE ({condition}) AND {chosen}"),
+            None => format!(" WHERE {chosen}"),
+        };
+    }
     let mut parts = Vec::new();
     for node in positive_nodes(plan) {
         let [key, kind, name] = ["_key", "_type", "displayName"]
@@ -247,7 +264,7 @@ fn tree(plan: &Plan<'_>, condition: Option<&str>, columns: &mut Columns) -> Body
         "SELECT DISTINCT * FROM (\n{union}\n) AS objects\nWHERE \"_key\" IS NOT NULL\nORDER BY \
          \"object\", \"_type\", \"_key\""
     );
-    Body { select, needs_paths: true, tables: Vec::new() }
+    Body { select, needs_paths: true, tables }
 }
 
 /// The nodes that stand on a path, and not beyond a negated step.

@@ -352,3 +352,26 @@ async fn a_tree_has_every_object_of_the_paths_once() -> Checked {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_limit_of_a_tree_is_one_of_the_entities_that_it_starts_from() -> Checked {
+    let estate = estate().await?;
+    let objects = async |text: &str| -> Result<Vec<String>, Box<dyn std::error::Error>> {
+        let rows = estate.answer(text, &[]).await?;
+        let key = |row: &String| row.split(',').nth(1).map(str::to_owned);
+        Ok(rows[1..].iter().filter_map(key).collect())
+    };
+    let anna = ["d1", "d2", "u1", "u1|uses|d1", "u1|uses|d2"];
+    let users = "FIND User THAT USES Device RETURN TREE";
+    assert_eq!(objects(&format!("{users} LIMIT 1")).await?, anna);
+    let whole = objects(users).await?;
+    let rest = objects(&format!("{users} SKIP 1")).await?;
+    assert!(rest.iter().all(|key| !key.starts_with("u1")), "{rest:?}");
+    let both: std::collections::BTreeSet<_> =
+        anna.map(str::to_owned).into_iter().chain(rest).collect();
+    assert_eq!(both, whole.into_iter().collect());
+    assert_eq!(objects(&format!("{users} LIMIT 0")).await?, [""; 0]);
+    let named = "FIND User AS u THAT USES Device WHERE u.displayName = 'anna' OR u.displayName = 'x' RETURN TREE LIMIT 9";
+    assert_eq!(objects(named).await?, anna);
+    Ok(())
+}
