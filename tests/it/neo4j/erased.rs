@@ -23,7 +23,7 @@ fn an_erased_person_is_in_no_node_and_no_property() {
         .scene
         .program(&["privacy", "erase", "--user", name, "--reason", "request", "--yes"]);
     assert_eq!(erased.exit, Some(0), "{}", erased.stderr);
-    assert!(erased.stderr.contains("sync neo4j` removes it there"), "{}", erased.stderr);
+    assert!(erased.stderr.contains("sync neo4j` deletes it there"), "{}", erased.stderr);
     let (exit, report, stderr) = delivery.sync(&[]);
     assert_eq!(exit, Some(0), "{stderr}");
     assert!(report["reason"].to_string().contains("erased"), "{report}");
