@@ -12,6 +12,9 @@ use crate::suggestion;
 /// The field name of the audit trail's table.
 const AUDIT: &str = "audit";
 
+/// The remark in place of texts if there are none.
+pub const NOTHING: &str = "there is nothing to save: each query reads files or is off; name a query, such as `nql devices`";
+
 /// Returns the texts to save, for the named fields or for all. With settings, it leaves out skipped queries and uses
 /// the configured IDs. With `of_parts`, it returns the queries of parts, whose parameter has this name if the
 /// settings name none.

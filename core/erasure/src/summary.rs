@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::SearchReport;
 use crate::certificate::{Certificate, ErasureRecord};
 use crate::lists::erasure_ids;
+use crate::retrieval::Retrieval;
 use crate::subject::Subject;
 
 /// The longest reason.
@@ -175,6 +176,17 @@ pub fn certificate_remarks(certificate: &Certificate, program: &str) -> Vec<Stri
     remarks.extend(damaged.map(removed));
     remarks.push(format!("certificate (without names): certificate-{id}.json in the store"));
     remarks
+}
+
+/// Returns a remark on findings that may be about the subject of a retrieval.
+pub fn possible_findings_remark(retrieval: &Retrieval) -> Option<String> {
+    let possible = retrieval.possible_findings.len();
+    (possible > 0).then(|| {
+        format!(
+            "{} may name it by a word that may mean something else: possibleFindings has the IDs",
+            count(possible, "text of findings and silences")
+        )
+    })
 }
 
 /// Returns the erasures of a list that are in force, for programs.

@@ -71,12 +71,10 @@ pub(super) fn nql(global: &Global, fields: &[String], partitioned: bool) -> Resu
         partitioned.then(|| core_settings::default_text("queries.*.partition.parameter"));
     let texts = saved_queries::texts(settings, fields, of_parts.as_deref())?;
     if texts.is_empty() {
-        output::note(
-            "there is nothing to save: each query reads files or is off; name a query, such as `nql devices`",
-        );
-        return Ok(Exit::Complete);
+        output::note(saved_queries::NOTHING);
+    } else {
+        output::result(&texts);
     }
-    output::result(&texts);
     Ok(Exit::Complete)
 }
 

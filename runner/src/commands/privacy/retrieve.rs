@@ -2,8 +2,7 @@
 
 use core_cli::{Global, RetrievalFormat, RetrieveArguments};
 use core_engine::erasure;
-use core_erasure::{damage, page};
-use core_terminal::count;
+use core_erasure::{damage, page, summary};
 
 use crate::exit::{Exit, Failure};
 use crate::host::engine;
@@ -26,13 +25,7 @@ pub(super) fn retrieve(global: &Global, arguments: &RetrieveArguments) -> Result
             damage::describe(damaged)
         ));
     }
-    let possible = retrieval.possible_findings.len();
-    if possible > 0 {
-        output::note(&format!(
-            "{} may name it by a word that may mean something else: possibleFindings has the IDs",
-            count(possible, "text of findings and silences")
-        ));
-    }
+    output::notes(&Vec::from_iter(summary::possible_findings_remark(&retrieval)));
     if subject.keys.is_empty() && !global.quiet {
         output::note(if events == 0 {
             "nothing is known of it"
