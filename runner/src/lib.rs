@@ -128,10 +128,8 @@ fn fail(failure: &Failure, wants_json: bool) -> ExitCode {
 /// Ends the program for a command line that cannot be used, or that asks for help.
 fn refuse(error: &core_cli::Error, wants_json: bool) -> ! {
     if wants_json && error.use_stderr() {
-        let text = error.render().to_string();
-        let line = text.lines().next().unwrap_or_default();
-        let line = line.strip_prefix("error: ").unwrap_or(line);
-        output::result(&exit::failure_json(Exit::Configuration as u8, line));
+        let message = core_cli::message(error);
+        output::result(&exit::failure_json(Exit::Configuration as u8, &message));
     }
     error.exit()
 }

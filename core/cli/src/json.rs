@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use clap::Error;
+
 /// Returns true if a command line asks for JSON, also one that cannot be parsed: a program that reads the output
 /// then gets one object that says why.
 pub fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
@@ -20,6 +22,14 @@ pub fn asks_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
         // The one command that prints JSON unless another format is named.
         None => words.iter().any(|word| word == "retrieve"),
     }
+}
+
+/// Returns the message about a command line that cannot be used, without the usage, as one line.
+pub fn message(error: &Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let text = lines.collect::<Vec<_>>().join(" ");
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]
@@ -49,5 +59,13 @@ mod tests {
             let words = ["program"].into_iter().chain(line.split(' ')).map(OsString::from);
             assert_eq!(asks_for_json(words), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn p2_a_missing_argument_is_named_in_one_line() {
+        let error = crate::parse(["program", "privacy", "retrieve"].map(OsString::from), "");
+        let message = message(&error.expect_err("nobody is named"));
+        assert!(message.contains("not provided: <--user"), "{message}");
+        assert!(!message.contains('\n') && !message.contains("Usage"), "{message}");
     }
 }

@@ -47,7 +47,7 @@ pub use self::format::{DocsFormat, LogFormat, Output, Page, PlanFormat, ReportFo
 pub use self::graph::{
     GraphRead, NeighborsArguments, PathArguments, SearchArguments, ShowArguments,
 };
-pub use self::json::asks_for_json;
+pub use self::json::{asks_for_json, message};
 pub use self::notify::NotifyCommand;
 pub use self::pages::{ManPage, completion_script, man_pages};
 pub use self::parse::{command, parse};

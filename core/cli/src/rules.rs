@@ -158,9 +158,9 @@ Examples:
     History {
         /// List only the changes of the finding whose ID begins with this
         id: Option<String>,
-        /// List at most this many entries
-        #[arg(long, short = 'n', default_value_t = 50)]
-        lines: usize,
+        /// List at most this many entries [default: 50 in a table, else all]
+        #[arg(long, short = 'n')]
+        lines: Option<usize>,
         /// The form of the rows.
         #[command(flatten)]
         output: Output,

@@ -40,7 +40,8 @@ pub struct SimulateArguments {
     /// Listen on this loopback address, and for the files of exports 10,000 ports above it
     #[arg(long, default_value = "127.0.0.1:8480", value_name = "ADDR:PORT")]
     pub listen: SocketAddr,
-    /// Behave as this TOML file says (core/simulator/README.md)
+    /// Behave as this TOML file says (core/simulator/README.md). Unless it says otherwise, there are 120 devices, 150
+    /// users, 20 packages on a device and 80 alerts
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
     /// Generate the tenant from this seed [default: 1]

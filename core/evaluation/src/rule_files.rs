@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use core_engine::Failure;
+use core_engine::{Failure, FailureKind};
 use core_rules::library::{Library, SwitchError};
 
 use crate::asked::AskedQuestions;
@@ -68,7 +68,7 @@ pub fn check_known(library: &Library, ids: &[String]) -> Result<(), Failure> {
 
 /// Returns the failure for a rule that does not exist, or that cannot be enabled or disabled.
 pub fn switch_failure(error: SwitchError) -> Failure {
-    Failure::configuration(error)
+    Failure::new(FailureKind::Configuration, error)
 }
 
 #[cfg(test)]
@@ -89,6 +89,18 @@ mod tests {
         assert!(text.starts_with("rule files are not valid:\n  "), "{text}");
         assert!(text.contains("one.toml:1:") && text.contains("two.toml:1:"), "{text}");
         assert!(library.find("fan").is_some() && library.find("critical-alert-open").is_some());
+    }
+
+    #[test]
+    fn a_switch_that_cannot_be_written_says_why() {
+        let scene = Scene::new("");
+        scene.write("file", "");
+        let library = load_rules(Some(scene.folder.path()));
+        let rule = library.rules[0].rule.id.clone();
+        let error = library.switch(&scene.folder.path().join("file/rules"), &[rule], false);
+        let failure = switch_failure(error.expect_err("a file is no folder"));
+        let text = format!("{:#}", failure.error);
+        assert!(text.contains("Not a directory"), "{text}");
     }
 
     #[test]

@@ -77,5 +77,5 @@ async fn answered(
 
 /// The questions of the user and the shipped ones.
 fn questions(global: &Global) -> Result<Questions, Failure> {
-    Ok(core_reading::questions(opened::folder(global).as_deref())?)
+    Ok(core_reading::questions(Some(&opened::folder(global)))?)
 }

@@ -43,11 +43,13 @@ pub(super) async fn dispatch(global: &Global, command: FindingsCommand) -> Resul
         FindingsCommand::Silence(arguments) => silence(reader, arguments).await?,
         FindingsCommand::History { id, lines, output } => {
             let findings = Findings::read(reader)?;
-            let history = findings.history(id.as_deref(), lines)?;
+            let in_table = (output.output == RowFormat::Table).then_some(TABLE_LINES);
+            let history = findings.history(id.as_deref(), lines.or(in_table))?;
             match output.output {
                 RowFormat::Table => output::result(&history.table(columns)),
                 format => return rows(history.objects(), format),
             }
+            output::notes(&Vec::from_iter(history.remark()));
         }
     }
     Ok(Exit::Complete)

@@ -33,9 +33,10 @@ fn find_demo(global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The folder of the user's own files; none where nothing is configured.
-pub(super) fn folder(global: &Global) -> Option<PathBuf> {
-    config::find(global.config.as_deref()).map(|source| source.folder(ENVIRONMENT))
+/// The folder of the user's own files: that of the configuration, or the current one where nothing is configured.
+pub(super) fn folder(global: &Global) -> PathBuf {
+    let source = config::find(global.config.as_deref());
+    source.map_or_else(|| ".".into(), |source| source.folder(ENVIRONMENT))
 }
 
 /// A tenant that is open for reading.
@@ -43,7 +44,7 @@ pub(super) struct Opened {
     /// None where nothing is configured.
     pub(super) config: Option<Config>,
     /// The folder of the user's own files.
-    pub(super) folder: Option<PathBuf>,
+    pub(super) folder: PathBuf,
     pub(super) store: Store,
     pub(super) tenant: TenantStore,
     is_quiet: bool,
@@ -79,8 +80,7 @@ impl Opened {
         let store = Store::open(location)?;
         let own = config.as_ref().map_or(simulated::TENANT, |config| config.tenant.as_str());
         let tenant = store.tenant(name.unwrap_or(own))?;
-        let folder = source.map(|source| source.folder(ENVIRONMENT));
-        Ok(Self { config, folder, store, tenant, is_quiet: global.quiet })
+        Ok(Self { config, folder: folder(global), store, tenant, is_quiet: global.quiet })
     }
 
     /// The place of the store, as the configuration names it.
@@ -96,7 +96,7 @@ impl Opened {
             tenant: &self.tenant,
             settings: self.config.as_deref(),
             host: host(),
-            folder: self.folder.as_deref(),
+            folder: Some(&self.folder),
             tell: output::note,
             is_quiet: self.is_quiet,
         }

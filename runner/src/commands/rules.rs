@@ -42,7 +42,7 @@ pub(super) async fn dispatch(global: &Global, command: RulesCommand) -> Result<E
 
 /// The rules that there are.
 fn library(global: &Global) -> Library {
-    load_rules(opened::folder(global).as_deref())
+    load_rules(Some(&opened::folder(global)))
 }
 
 /// The findings of the tenant; none if there is no tenant yet, or no rule was ever evaluated.
@@ -134,7 +134,7 @@ fn explain(global: &Global, id: &str, file: bool, format: ReportFormat) -> Resul
 }
 
 fn switch(global: &Global, ids: &[String], on: bool) -> Result<Exit, Failure> {
-    let folder = rules_folder(opened::folder(global).as_deref());
+    let folder = rules_folder(Some(&opened::folder(global)));
     let changed = library(global).switch(&folder, ids, on).map_err(switch_failure)?;
     let word = if on { "enabled" } else { "disabled" };
     let program = system::own_command();

@@ -84,7 +84,7 @@ impl Rules for RulesOf<'_> {
             tenant: &tenant,
             settings: Some(config),
             host: host(),
-            folder: folder.as_deref(),
+            folder: Some(&folder),
             tell: output::note,
             is_quiet: global.quiet,
         };

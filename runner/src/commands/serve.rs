@@ -107,7 +107,7 @@ pub(super) fn explorer_host(global: &Global) -> Result<ExplorerHost, Failure> {
         settings: opened.config.map(|config| config.settings),
         store: opened.store,
         first: opened.tenant.name().to_owned(),
-        folder: opened.folder,
+        folder: Some(opened.folder),
         host: host::host().clone(),
         tell: output::note,
         start_worker: start_worker(&["--worker"]),

@@ -12,15 +12,24 @@ use serde_json::{Value, json};
 use super::{Findings, reason, short, word};
 
 /// The changes of findings, the newest first.
-pub struct History<'a>(Vec<(FindingId, &'a Finding, &'a HistoryEntry)>);
+pub struct History<'a> {
+    entries: Vec<(FindingId, &'a Finding, &'a HistoryEntry)>,
+    /// The number of all changes, those that are not listed included.
+    of: usize,
+}
 
 impl Findings<'_> {
-    /// Returns the last changes of all findings, or of the one whose ID begins with a text. The ledger gets an entry.
+    /// Returns so many of the last changes, or all, of all findings or of the one whose ID begins with a text. The ledger
+    /// gets an entry.
     ///
     /// # Errors
     ///
     /// As [`Findings::named`].
-    pub fn history(&self, only: Option<&str>, lines: usize) -> Result<History<'_>, Failure> {
+    pub fn history(
+        &self,
+        only: Option<&str>,
+        lines: Option<usize>,
+    ) -> Result<History<'_>, Failure> {
         let only = only.map(|text| self.named(text)).transpose()?;
         self.reader.record(&Event::FindingsRead { what: "history" });
         let mut entries = Vec::new();
@@ -30,15 +39,16 @@ impl Findings<'_> {
             }
         }
         entries.sort_by_key(|(id, _, entry)| (Reverse(entry.at), *id));
-        entries.truncate(lines);
-        Ok(History(entries))
+        let of = entries.len();
+        entries.truncate(lines.unwrap_or(of));
+        Ok(History { entries, of })
     }
 }
 
 impl History<'_> {
     /// Returns the changes as objects.
     pub fn objects(&self) -> impl Iterator<Item = Value> {
-        self.0.iter().map(|(id, finding, entry)| {
+        self.entries.iter().map(|(id, finding, entry)| {
             let mut object = json!(HappeningView::new(entry));
             object["finding"] = json!(id);
             object["rule"] = json!(finding.rule);
@@ -47,9 +57,17 @@ impl History<'_> {
         })
     }
 
+    /// Returns a remark if changes are left out.
+    pub fn remark(&self) -> Option<String> {
+        let listed = self.entries.len();
+        (listed < self.of).then(|| {
+            format!("the last {listed} of {} changes are shown: `--lines` shows more", self.of)
+        })
+    }
+
     /// Returns a table for a terminal of so many columns.
     pub fn table(&self, columns: Option<usize>) -> String {
-        let rows = self.0.iter().map(|(id, finding, entry)| {
+        let rows = self.entries.iter().map(|(id, finding, entry)| {
             [
                 time(entry.at),
                 short(*id),

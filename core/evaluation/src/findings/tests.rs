@@ -188,7 +188,7 @@ async fn changes_are_listed_the_newest_first_of_all_findings_or_of_one() {
     acknowledge(&reader, std::slice::from_ref(&id), acknowledging).await.expect("it is open");
     let findings = Findings::read(&reader).expect("there are some");
     let happened = |only: Option<&str>, lines| {
-        let history = findings.history(only, lines).expect("it is there");
+        let history = findings.history(only, Some(lines)).expect("it is there");
         let objects = history.objects().map(|entry| {
             let [what, text] =
                 ["what", "text"].map(|name| entry[name].as_str().unwrap_or_default().to_owned());
@@ -200,7 +200,10 @@ async fn changes_are_listed_the_newest_first_of_all_findings_or_of_one() {
     assert_eq!(happened(None, 1), [newest]);
     assert_eq!(happened(Some(&id), 9), [newest, "opened: b is found"]);
     assert_eq!(happened(None, 9).len(), 4);
-    let table = findings.history(None, 9).expect("it is there").table(None);
+    let remark = |lines| findings.history(None, lines).expect("it is there").remark();
+    assert!(remark(Some(3)).is_some_and(|remark| remark.starts_with("the last 3 of 4 changes")));
+    assert_eq!((remark(Some(4)), remark(None)), (None, None));
+    let table = findings.history(None, Some(9)).expect("it is there").table(None);
     let first = table.lines().nth(2).unwrap_or_default();
     assert!(first.contains("2026-03-02T07:01:00Z") && first.contains("acknowledged"), "{table}");
 }

@@ -83,7 +83,7 @@ mod tests {
         let counts = |edges, dangling| EdgeCounts { edges, dangling, ..EdgeCounts::default() };
         for (counts, expected) in [
             (counts(503, 0), None),
-            (counts(0, 503), Some("503 of 503 rows draw no `uses`: the queries of its two ends")),
+            (counts(0, 503), Some("503 of 503 rows draw no `uses`: the step of one end")),
             (
                 counts(500, 3),
                 Some("3 of 503 rows draw no `uses`: they name an object that no export"),
