@@ -8,8 +8,9 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::fields::fields;
 
-/// The narrowest that columns become before records are written below each other.
-const MIN_COLUMN_WIDTH: usize = 6;
+/// The narrowest that columns become before records are written below each other. It is the width of a time, which says
+/// little if it is cut.
+const MIN_COLUMN_WIDTH: usize = 20;
 /// The characters of the frame, in the order of the library.
 const FRAME: &str = "││──├─┼┤│    ┬┴┌┐└┘";
 
@@ -157,12 +158,12 @@ mod tests {
                      └──────────────────────────┴─────────┘\n";
         assert_eq!(written(None), whole);
         assert_eq!(written(Some(38)), whole);
-        let cut = "┌────────────┬─────────┐\n\
-                   │ name       │ devices │\n\
-                   ├────────────┼─────────┤\n\
-                   │ a long na… │       7 │\n\
-                   └────────────┴─────────┘\n";
-        assert_eq!(written(Some(24)), cut);
+        let cut = "┌──────────────────────┬─────────┐\n\
+                   │ name                 │ devices │\n\
+                   ├──────────────────────┼─────────┤\n\
+                   │ a long name of a pa… │       7 │\n\
+                   └──────────────────────┴─────────┘\n";
+        assert_eq!(written(Some(34)), cut);
         assert_eq!(
             written(Some(16)),
             "── row 1 ──\nname     a long\n         name of\n         a\n         package\ndevices  7\n"

@@ -146,16 +146,16 @@ async fn on_terminal(
 async fn a_table_is_no_wider_than_the_terminal() -> Checked {
     let (_place, session) = estate().await?;
     let expected = r#"
-┌──────┬────────────┬────────────┬────────────┬──────┐
-│ _key │ _class     │ name       │ lastSeenOn │ tag  │
-├──────┼────────────┼────────────┼────────────┼──────┤
-│ d2   │ ["Device"… │ =DEV\u{1b… │            │      │
-│ d3   │ ["Device"… │ 東京       │ 2026-01-0… │ x\ny │
-└──────┴────────────┴────────────┴────────────┴──────┘
+┌──────┬───────────────────┬───────────────┬───────────────────────┬──────┐
+│ _key │ _class            │ name          │ lastSeenOn            │ tag  │
+├──────┼───────────────────┼───────────────┼───────────────────────┼──────┤
+│ d2   │ ["Device","Host"] │ =DEV\u{1b}[2J │                       │      │
+│ d3   │ ["Device","Host"] │ 東京          │ 2026-01-01T00:00:00.… │ x\ny │
+└──────┴───────────────────┴───────────────┴───────────────────────┴──────┘
 "#;
     let sql = "select _key, _class, name, lastSeenOn, \"tag.AccountName\" tag from nexthink_device \
                where _key > 'd1' order by 1";
-    assert_eq!(on_terminal(&session, Format::Table, 56, sql).await?, expected.trim_start());
+    assert_eq!(on_terminal(&session, Format::Table, 75, sql).await?, expected.trim_start());
     Ok(())
 }
 
