@@ -18,7 +18,8 @@ struct Place {
 }
 
 /// Returns remarks about other places that may still have what was erased, and how it is deleted there: places that were
-/// delivered to, configured still or not, and whatever was exported by hand. The keys to delete by hand follow.
+/// delivered to, configured still or not, and whatever was exported by hand. The keys follow if a place needs them: they
+/// name the person in whatever keeps what this process prints.
 pub fn elsewhere(engine: Engine<'_>, tenant: &TenantStore, erased: &Erased) -> Vec<String> {
     let (settings, program) = (engine.settings, &engine.host.program);
     let certificate = &erased.certificate;
@@ -27,7 +28,11 @@ pub fn elsewhere(engine: Engine<'_>, tenant: &TenantStore, erased: &Erased) -> V
         return Vec::new();
     }
     let subject = format!("this {}", if certificate.kind == "user" { "person" } else { "device" });
-    let mut remarks: Vec<String> = places(settings, tenant)
+    let places: Vec<Place> = places(settings, tenant).collect();
+    let needs_keys = places.iter().any(|place| !place.is_configured)
+        || kinds().all(|kind| configured_place(kind, settings).is_none());
+    let mut remarks: Vec<String> = places
+        .iter()
         .map(|place| {
             let (name, after_run) = (place.kind.name(), place.kind.is_after_run(settings));
             let run = if after_run { "the next run or " } else { "" };
@@ -41,12 +46,14 @@ pub fn elsewhere(engine: Engine<'_>, tenant: &TenantStore, erased: &Erased) -> V
         })
         .collect();
     remarks.extend(events_at_jupiterone(settings, tenant, program));
-    if !erased.keys.is_empty() {
-        remarks.push(format!(
-            "folders that `{program} export` wrote, and other copies, may still hold {subject}: delete the objects with \
-             these keys there by hand"
-        ));
+    let exported = format!(
+        "folders that `{program} export` wrote, and other copies, may still hold {subject}"
+    );
+    if needs_keys && !erased.keys.is_empty() {
+        remarks.push(format!("{exported}: delete the objects with these keys there by hand"));
         remarks.extend(erased.keys.iter().cloned());
+    } else {
+        remarks.push(format!("{exported}: delete it there by hand"));
     }
     remarks
 }
@@ -56,13 +63,16 @@ pub(super) fn delivered_to(engine: Engine<'_>, tenant: &TenantStore) -> Vec<Stri
     places(engine.settings, tenant).map(|place| place.name).collect()
 }
 
+fn kinds() -> impl Iterator<Item = DestinationKind> {
+    DestinationKind::MIRRORS.into_iter().chain([DestinationKind::JupiterOne])
+}
+
 /// The places that were delivered to, as the records of deliveries have them: the configuration may name others, or none.
 fn places<'a>(
     settings: &'a Settings,
     tenant: &'a TenantStore,
 ) -> impl Iterator<Item = Place> + use<'a> {
-    let kinds = DestinationKind::MIRRORS.into_iter().chain([DestinationKind::JupiterOne]);
-    let delivered = kinds.filter(|kind| mirrors::was_delivered(tenant, kind.name()));
+    let delivered = kinds().filter(|kind| mirrors::was_delivered(tenant, kind.name()));
     delivered.flat_map(|kind| {
         let configured = configured_place(kind, settings);
         let last = match (mirrors::last_place(tenant, kind.name()), &configured) {
