@@ -181,7 +181,8 @@ impl Coverage {
             // Also where it was read before: a late line without a time may be there, anywhere in the whole hours
             // that were requested.
             let asked_ms = i64::from(window.elapsed_hours()) * HOUR_MS;
-            let from_ms = window.span.from_ms.min(earliest_ms - asked_ms);
+            let end_ms = if window.is_newest { earliest_ms } else { window.span.to_ms };
+            let from_ms = window.span.from_ms.min(end_ms - asked_ms);
             subtract(&mut self.covered, Span { from_ms, ..window.span });
         }
         if !window.is_newest {

@@ -150,12 +150,15 @@ impl IntakeCounts {
         }
     }
 
-    /// Returns the part of a window that the answer proves to be read, if no lines may be missing from it.
-    pub fn proof(&self, window: &Window) -> Proof {
+    /// Returns the part of a window that the answer proves to be read, if no lines may be missing from it. `is_joined`
+    /// says that it has the logs of several hosts, one after the other.
+    pub fn proof(&self, window: &Window, is_joined: bool) -> Proof {
         if self.untimed > 0 && !window.is_fixed {
             Proof::Nothing
         } else if self.is_cut {
-            Proof::Before(self.last_ms.unwrap_or(window.span.from_ms))
+            // The line that was left out is later than the one before it, unless that is of another host.
+            let last_ms = self.last_ms.filter(|_| !is_joined);
+            Proof::Before(last_ms.unwrap_or(window.span.from_ms))
         } else {
             Proof::Whole
         }

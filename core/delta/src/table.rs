@@ -144,7 +144,7 @@ impl TableFolder {
         if kept.is_empty() {
             return Ok(());
         }
-        let is_any_expired = !expired.is_empty();
+        let mut is_any_removed = !expired.is_empty();
         for number in expired.into_iter().rev() {
             remove_file_if_present(&self.entry(number))?;
             remove_file_if_present(&self.checkpoint(number))?;
@@ -155,13 +155,14 @@ impl TableFolder {
             let is_data = Path::new(&name).extension().is_some_and(|ending| ending == "parquet");
             if is_data && !files.contains(name.as_str()) {
                 remove_file_if_present(&self.folder.join(name))?;
+                is_any_removed = true;
             }
         }
         // Of a process that was killed.
         for name in names(&self.folder.join(LOG))?.iter().filter(|name| name.contains(".new-")) {
             remove_file_if_present(&self.folder.join(LOG).join(name))?;
         }
-        if is_any_expired {
+        if is_any_removed {
             // Before the folder's state says that an erasure is done.
             sync_folder(&self.folder.join(LOG))?;
             sync_folder(&self.folder)?;

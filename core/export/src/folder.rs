@@ -111,9 +111,10 @@ pub fn check_outside(folder: &Path, tenant: &Path) -> Result<(), FolderError> {
     // The folder may not exist yet, and a part of its path may be a link.
     let wanted = std::path::absolute(folder).map_err(unusable)?;
     let existing = wanted.ancestors().find_map(|path| path.canonicalize().ok());
-    let tenant = tenant.canonicalize().map_err(unusable)?;
+    // A tenant of which nothing is stored has no folder.
+    let tenant = tenant.canonicalize().ok();
     match existing {
-        Some(existing) if existing.starts_with(&tenant) => {
+        Some(existing) if tenant.is_some_and(|tenant| existing.starts_with(tenant)) => {
             Err(FolderError::InTenant { path: folder.to_owned() })
         }
         _ => Ok(()),

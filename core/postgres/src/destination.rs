@@ -33,10 +33,12 @@ const BEFORE_VACUUM: &str = "SET lock_timeout = '10s'; SET statement_timeout = 0
 const NEXT_ID: &str = "SELECT txid_snapshot_xmax(txid_current_snapshot())";
 
 /// Finds out whether a transaction from before an ID can still see what was removed since. Those of other databases count
-/// too while they have an ID, since the snapshot of `VACUUM FULL` goes back to the oldest of all.
+/// too while they have an ID, since the snapshot of `VACUUM FULL` goes back to the oldest of all. A plain `VACUUM` holds
+/// nothing back.
 const IS_SEEN: &str = "SELECT txid_snapshot_xmin(txid_current_snapshot()) < $1 OR EXISTS (\
     SELECT FROM (SELECT backend_xmin AS held FROM pg_catalog.pg_stat_activity \
     WHERE pid <> pg_backend_pid() AND (datname = current_database() OR datname IS NULL) \
+    AND pid NOT IN (SELECT pid FROM pg_catalog.pg_stat_progress_vacuum) \
     UNION ALL SELECT xmin FROM pg_catalog.pg_replication_slots) holders \
     WHERE age(held) > txid_snapshot_xmax(txid_current_snapshot()) - $1)";
 

@@ -137,7 +137,7 @@ pub enum PostgresError {
     /// A transaction from before the delivery is still open.
     #[error(
         "the tables were not rewritten at {place}: a transaction from before the delivery is still open, for which the \
-         server keeps the removed rows; end it (see `pg_stat_activity`), and the next delivery tries again"
+         server keeps the removed rows; end it (see `pg_stat_activity` and `pg_replication_slots`), and the next delivery tries again"
     )]
     OpenTransaction {
         /// The place.

@@ -101,7 +101,7 @@ pub(crate) fn create_state(schema: &str) -> String {
 }
 
 /// Notes the columns of all tables of types that have no such note, as those that the program has made: earlier versions
-/// wrote none, and left no other column in a table that they wrote.
+/// wrote none, and removed every other column with the next change of its type.
 pub(crate) fn note_columns(schema: &str) -> String {
     format!(
         "UPDATE {} SET columns = (SELECT array_agg(a.attname::text) FROM pg_catalog.pg_attribute a \

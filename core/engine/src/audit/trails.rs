@@ -162,7 +162,7 @@ impl Reading<'_> {
         let answer = cancellation.or_stop(async { Ok(answer.await?) }).await?;
         let counts = intake.finish(answer.end_proven).map_err(anyhow::Error::new)?;
         let lacking = counts.lacking(answer.end_proven);
-        let proof = counts.proof(window);
+        let proof = counts.proof(window, *self.trail == Trail::Engines);
         if lacking.is_none() {
             coverage.answered_in_part(window, proof, &clocks, &audit.windows);
         } else if proof == Proof::Nothing {

@@ -255,8 +255,10 @@ impl Applier {
             report.reason = Some(fetch_files::UNSETTLED.to_owned());
         }
         let before = self.state.files_modified_ms(step.id).iter();
-        let is_older =
-            report.files_modified_ms.iter().zip(before).any(|(now, before)| now < before);
+        // One that was dated ahead of the clock, by a clock that was wrong, proves nothing.
+        let clock_ms = self.host.now().0;
+        let mut pairs = report.files_modified_ms.iter().zip(before);
+        let is_older = pairs.any(|(now, before)| now < before && *before <= clock_ms);
         if *outcome == Outcome::Complete && is_older {
             *outcome = Outcome::Partial(PartialReason::LengthUnproven);
             report.reason = Some(fetch_files::OLDER.to_owned());

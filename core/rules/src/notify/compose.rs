@@ -3,7 +3,7 @@
 //! Which transitions a message has is decided once, and written down before the message is sent for the
 //! first time, so that every attempt says the same under the same id.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::settings::{Channel, ChannelKind, NotifySettings};
 use crate::book::Book;
@@ -57,7 +57,8 @@ impl Book {
     }
 
     /// The messages of a channel that may be sent now, the oldest first, up to a number. In quiet hours, those without an
-    /// urgent finding wait. Those about silenced findings alone wait for the end of the silence.
+    /// urgent finding wait. Those about silenced findings alone wait for the end of the silence, and so do later ones about
+    /// any of these findings, so that no end overtakes a beginning.
     pub fn due(&self, channel: &Channel, now: u64, limit: usize) -> Vec<Message> {
         let least = channel.least_severity(now);
         let is_urgent = |message: &Message| {
@@ -66,14 +67,22 @@ impl Book {
         // A request to an Alertmanager has many findings. If one waited, the end of a finding could overtake its beginning.
         let has_batches = matches!(channel.kind, ChannelKind::Alertmanager { .. });
         let mut held_back: HashSet<FindingId> = HashSet::new();
+        // Receivers may know a finding by an ID of an earlier version.
+        let ids: HashMap<FindingId, FindingId> = self
+            .findings
+            .iter()
+            .filter_map(|(id, finding)| Some((finding.known_as?, *id)))
+            .collect();
+        let is_item_silenced = |item: &Item| {
+            let id = ids.get(&item.finding).unwrap_or(&item.finding);
+            self.is_silenced(*id, item.transition, now)
+        };
         let mut is_silenced = |message: &Message| {
             let is_whole =
                 !has_batches && message.total > 0 && message.items.len() == message.total;
-            let is_silenced = is_whole
-                && message.items.iter().all(|item| {
-                    held_back.contains(&item.finding)
-                        || self.is_silenced(item.finding, item.transition, now)
-                });
+            let is_silenced = is_whole && message.items.iter().all(is_item_silenced)
+                || !has_batches
+                    && message.items.iter().any(|item| held_back.contains(&item.finding));
             if is_silenced {
                 held_back.extend(message.items.iter().map(|item| item.finding));
             }

@@ -407,6 +407,17 @@ fn the_end_of_a_silenced_finding_never_overtakes_its_beginning() {
 }
 
 #[test]
+fn an_end_among_others_waits_for_a_beginning_that_is_held() {
+    let mut scene = Scene::new(&channel("slack", "digest_above = 0"));
+    scene.run(&["a"]);
+    let (&finding, _) = scene.book.findings().iter().next().expect("one");
+    scene.run(&["b"]);
+    assert_eq!(due_after(&scene, 0), 2, "neither was delivered");
+    silence(&mut scene, Matcher { finding: Some(finding), ..Matcher::default() }, 5);
+    assert_eq!([due_after(&scene, 1), due_after(&scene, 6)], [0, 2]);
+}
+
+#[test]
 fn a_finding_that_no_route_selects_is_told_once_one_does_and_its_end_only_then() {
     let route = |severity: &str| channel("slack", "") + &format!("severity = \"{severity}\"\n");
     let mut scene = Scene::new(&route("critical"));
