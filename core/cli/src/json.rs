@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn p2_a_missing_argument_is_named_in_one_line() {
         let error = crate::parse(["program", "privacy", "retrieve"].map(OsString::from), "");
-        let message = message(&error.expect_err("nobody is named"));
+        let message = message(&error.expect_err("no person is named"));
         assert!(message.contains("not provided: <--user"), "{message}");
         assert!(!message.contains('\n') && !message.contains("Usage"), "{message}");
     }

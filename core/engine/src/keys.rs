@@ -49,7 +49,7 @@ pub fn rotate(engine: Engine<'_>) -> Result<String, Failure> {
     Ok(keys.active_id().to_owned())
 }
 
-/// Destroys an earlier key, so that no one can make its pseudonyms again. Returns a remark if kept generations have such
+/// Destroys an earlier key, so that its pseudonyms cannot be made again. Returns a remark if kept generations have such
 /// pseudonyms.
 ///
 /// # Errors

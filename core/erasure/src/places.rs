@@ -42,7 +42,7 @@ pub struct Place {
     pub rows: u64,
     /// The keys of the first rows.
     pub keys: BTreeSet<String>,
-    /// The IDs of findings and silences. They name no one.
+    /// The IDs of findings and silences. They do not name a person.
     pub ids: BTreeSet<String>,
 }
 

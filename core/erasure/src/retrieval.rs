@@ -355,7 +355,7 @@ fn redacted(text: &str, subject: &Subject, account: &str) -> String {
         others.insert(account.to_owned());
     }
     each_other(text, subject, &mut |other| _ = others.insert(other.to_owned()));
-    // `ACME\Jane` is a piece of the subject's `ACME\Jane Doe`, and not somebody else.
+    // `ACME\Jane` is a piece of the subject's `ACME\Jane Doe`, and not another person.
     let own: Vec<(usize, usize)> =
         subject.texts.iter().flat_map(|known| places_of(text, known)).collect();
     let is_of_own = |(start, end): &(usize, usize)| {

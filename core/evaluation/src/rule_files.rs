@@ -94,13 +94,14 @@ mod tests {
     #[test]
     fn a_switch_that_cannot_be_written_says_why() {
         let scene = Scene::new("");
-        scene.write("file", "");
         let library = load_rules(Some(scene.folder.path()));
         let rule = library.rules[0].rule.id.clone();
-        let error = library.switch(&scene.folder.path().join("file/rules"), &[rule], false);
-        let failure = switch_failure(error.expect_err("a file is no folder"));
-        let text = format!("{:#}", failure.error);
-        assert!(text.contains("Not a directory"), "{text}");
+        // Nothing is there to be read, and no folder can be made.
+        let folder = scene.folder.path().join("link");
+        std::os::unix::fs::symlink("nowhere/rules", &folder).expect("a link can be made");
+        let error = library.switch(&folder, &[rule], true).expect_err("it cannot be written");
+        let failure = switch_failure(error);
+        assert!(failure.error.root_cause().is::<std::io::Error>(), "{:#}", failure.error);
     }
 
     #[test]

@@ -36,8 +36,8 @@ impl Client {
     ///
     /// A broken download resumes where it was if the file host proves that the file is still the same, otherwise from
     /// zero, so [`ExportEvent::Downloading`] may report fewer bytes than before. It is given up after five
-    /// resumptions in a row without a progress of 64 KiB; a download from zero makes none. On an error, `sink` may hold a part of a file; the record
-    /// says whether it can be resumed.
+    /// resumptions in a row without a progress of 64 KiB; a download from zero makes none. On an error, `sink` may hold
+    /// a part of a file; the record says whether it can be resumed.
     ///
     /// # Errors
     /// Those of [`Client::export_status`] and [`Client::download`]; [`NexthinkError::Forbidden`] and

@@ -348,8 +348,8 @@ impl Outbox {
         self.dead.drain(..excess);
     }
 
-    /// The messages of a channel that may be sent now, the oldest first, up to a number. None overtakes
-    /// another one, so that a receiver never hears of an end before the beginning. Those that `waits` selects wait.
+    /// The messages of a channel that may be sent now, the oldest first, up to a number. Those that `waits` selects wait;
+    /// of the others, none overtakes another one, so that a receiver never hears of an end before the beginning.
     pub(crate) fn due(
         &self,
         channel: &str,

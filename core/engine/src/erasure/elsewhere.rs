@@ -38,6 +38,8 @@ pub fn elsewhere(engine: Engine<'_>, tenant: &TenantStore, erased: &Erased) -> V
             let run = if after_run { "the next run or " } else { "" };
             let remedy = if place.is_configured {
                 format!("{run}`{program} sync {name}` deletes it there")
+            } else if erased.keys.is_empty() {
+                "no delivery goes there now, so delete it there by hand".to_owned()
             } else {
                 "no delivery goes there now, so delete the objects of the keys below there by hand"
                     .to_owned()

@@ -21,8 +21,7 @@ use crate::moment::Moment;
 const UNCHANGED: Duration = Duration::from_mins(1);
 
 /// The reason why a dataset is partial if one of its files changed more recently.
-pub(super) const UNSETTLED: &str =
-    "a file was changed less than a minute ago, so that its end may be missing";
+pub(super) const UNSETTLED: &str = "a file was changed less than a minute ago, so that its end may be missing; run a minute after it was written";
 
 /// The reason why a dataset is partial if a file was written before the one that the last complete run has read.
 pub(super) const OLDER: &str = "a file is older than the one that an earlier run has read";

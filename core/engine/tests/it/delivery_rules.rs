@@ -184,7 +184,7 @@ async fn assert_first_deletes_nothing_and_second_erases(
     uid: &str,
 ) {
     let decision = delivered.plan(request).expect("everything can be read");
-    assert!(!decision.after_erasure, "it deletes nobody");
+    assert!(!decision.after_erasure, "it deletes no person");
     let first = delivered.deliver(request).await.expect("it delivers");
     let DeliveryResult::Delivered { reason, still_held, .. } = first else {
         panic!("a first delivery is a job")

@@ -57,8 +57,8 @@ impl Book {
     }
 
     /// The messages of a channel that may be sent now, the oldest first, up to a number. In quiet hours, those without an
-    /// urgent finding wait. Those about silenced findings alone wait for the end of the silence, and so do later ones about
-    /// any of these findings, so that no end overtakes a beginning.
+    /// urgent finding wait. Those about silenced findings alone wait for the end of the silence. One that is also about
+    /// another finding is sent, since a silence must not hold that one back.
     pub fn due(&self, channel: &Channel, now: u64, limit: usize) -> Vec<Message> {
         let least = channel.least_severity(now);
         let is_urgent = |message: &Message| {
@@ -73,16 +73,14 @@ impl Book {
             .iter()
             .filter_map(|(id, finding)| Some((finding.known_as?, *id)))
             .collect();
-        let is_item_silenced = |item: &Item| {
-            let id = ids.get(&item.finding).unwrap_or(&item.finding);
-            self.is_silenced(*id, item.transition, now)
-        };
         let mut is_silenced = |message: &Message| {
             let is_whole =
                 !has_batches && message.total > 0 && message.items.len() == message.total;
-            let is_silenced = is_whole && message.items.iter().all(is_item_silenced)
-                || !has_batches
-                    && message.items.iter().any(|item| held_back.contains(&item.finding));
+            let is_silenced = is_whole
+                && message.items.iter().all(|item| {
+                    let id = ids.get(&item.finding).unwrap_or(&item.finding);
+                    held_back.contains(&item.finding) || self.is_silenced(*id, item.transition, now)
+                });
             if is_silenced {
                 held_back.extend(message.items.iter().map(|item| item.finding));
             }
@@ -249,7 +247,7 @@ impl Book {
         let is_told = |finding: &Finding| {
             let rule = self.rules.get(&finding.rule);
             let channels =
-                rule.and_then(|it| settings.channels_for(finding, it, Transition::Opened));
+                rule.and_then(|rule| settings.channels_for(finding, rule, Transition::Opened));
             finding.told == Told::Open
                 && finding.life.is_active()
                 && channels.is_some_and(|names| names.contains(&channel.name))

@@ -407,14 +407,23 @@ fn the_end_of_a_silenced_finding_never_overtakes_its_beginning() {
 }
 
 #[test]
-fn an_end_among_others_waits_for_a_beginning_that_is_held() {
+fn a_silence_of_one_finding_holds_no_later_message_about_another_one() {
     let mut scene = Scene::new(&channel("slack", "digest_above = 0"));
     scene.run(&["a"]);
     let (&finding, _) = scene.book.findings().iter().next().expect("one");
     scene.run(&["b"]);
     assert_eq!(due_after(&scene, 0), 2, "neither was delivered");
     silence(&mut scene, Matcher { finding: Some(finding), ..Matcher::default() }, 5);
-    assert_eq!([due_after(&scene, 1), due_after(&scene, 6)], [0, 2]);
+    assert_eq!([due_after(&scene, 1), due_after(&scene, 6)], [1, 2], "b is not silenced");
+}
+
+#[test]
+fn a_silence_holds_a_message_from_before_ids_were_keyed() {
+    let mut scene = Scene::new(&channel("slack", ""));
+    scene.run(&["a"]);
+    scene.book.key_ids([7; 32]);
+    silence(&mut scene, of_rule(), 5);
+    assert_eq!([due_after(&scene, 4), due_after(&scene, 6)], [0, 1]);
 }
 
 #[test]
@@ -423,7 +432,11 @@ fn a_finding_that_no_route_selects_is_told_once_one_does_and_its_end_only_then()
     let mut scene = Scene::new(&route("critical"));
     scene.run(&["goes", "stays"]);
     scene.run(&["stays"]);
-    assert_eq!(transitions(&mut scene), [""; 0], "no one hears of an end without a beginning");
+    assert_eq!(
+        transitions(&mut scene),
+        [""; 0],
+        "people do not hear of an end without a beginning"
+    );
     scene.settings = crate::kit::settings(&route("high"));
     scene.run(&["stays"]);
     assert_eq!(transitions(&mut scene), ["opened"]);
