@@ -218,7 +218,7 @@ fn every_shipped_question_has_an_answer_on_the_demo() {
             session.sql("select cast(to_unixtime(now()) as bigint) * 1000 now").expect("valid");
         let now = now.collect().await.expect("answered");
         let now_ms = now[0].column(0).as_primitive::<Int64Type>().value(0);
-        for question in questions.list(None) {
+        for question in questions.list() {
             if WITHOUT_ANSWER.contains(&question.id.as_str()) {
                 continue;
             }

@@ -40,8 +40,7 @@ const IN_SQL: [&str; 7] = [
 fn every_shipped_question_has_an_answer_and_the_ones_for_jupiterone_are_among_them() {
     let questions = Questions::shipped().expect("they are valid");
     let joined = |query: &str| query.split_whitespace().collect::<Vec<_>>().join(" ");
-    let shipped: Vec<String> =
-        questions.list(None).map(|question| joined(&question.query)).collect();
+    let shipped: Vec<String> = questions.list().map(|question| joined(&question.query)).collect();
     let for_jupiterone = questions_for_jupiterone();
     let others: Vec<_> =
         for_jupiterone.iter().filter(|query| !shipped.contains(&joined(query))).collect();
@@ -55,7 +54,7 @@ fn every_shipped_question_has_an_answer_and_the_ones_for_jupiterone_are_among_th
         let mut session =
             QuerySession::open(&generation, QuerySettings::default()).await.expect("opened");
         session.add_history("nexthink_package", &[generation]).await.expect("it has packages");
-        for question in questions.list(None) {
+        for question in questions.list() {
             // No query for the users of devices is configured.
             if question.language == Language::Sql
                 && question.query.contains("nexthink_user_uses_device")

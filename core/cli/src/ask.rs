@@ -18,6 +18,9 @@ pub struct AskArguments {
     /// Print the SQL of the question instead of its answer
     #[arg(long, requires = "question")]
     pub explain: bool,
+    /// Print the question as a file, as a start for your own, instead of its answer
+    #[arg(long, requires = "question", conflicts_with_all = ["parameters", "explain", "as_of", "without_personal", "output", "out"])]
+    pub file: bool,
     /// Ask an older generation: an ID that `history` lists, `previous`, or a day such as 2026-03-01 (UTC)
     #[arg(long, value_name = "ID|DATE|previous")]
     pub as_of: Option<String>,

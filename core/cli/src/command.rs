@@ -132,8 +132,9 @@ Examples:
   nexthink-graph ask --tag software
   nexthink-graph ask silent-devices
   nexthink-graph ask package-below-version --param package=zoom --param version=6.39
+  nexthink-graph ask silent-devices --file > my-question.toml
 
-To add a question, put a TOML file into the folder `questions` beside the configuration.")]
+To add a question, put such a file into the folder `questions` beside the configuration, and change it.")]
     Ask(AskArguments),
     /// Show an entity, its neighbors, alerts and history
     #[command(after_help = "\

@@ -3,6 +3,7 @@
 //! Shipped questions are part of the program; those of the user are read from a folder. The explorer,
 //! rules and other readers ask them as the command line does.
 
+mod error;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 use core_j1ql::Compiled;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{QueryError, most_similar};
+pub use self::error::QuestionError;
+use crate::error::most_similar;
 use crate::parameters::ParameterValue;
 use crate::reduced::ReducedQuery;
 use crate::session::{QueryResult, QuerySession};
@@ -31,6 +33,8 @@ const SHIPPED: [(&str, &str); 5] = [
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct QuestionFile {
+    // None in an empty file, which the shell makes for `ask QUESTION --file > questions/mine.toml` before it is filled.
+    #[serde(default)]
     question: Vec<Question>,
 }
 
@@ -126,80 +130,6 @@ pub enum ParameterKind {
     Version,
 }
 
-/// A question that cannot be read or asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum QuestionError {
-    /// A file cannot be read.
-    #[error("cannot read the questions in {path}")]
-    Unreadable {
-        /// The file or folder.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
-    /// A file is no file of questions.
-    #[error("{file} is no file of questions: {reason}")]
-    Invalid {
-        /// The file.
-        file: String,
-        /// The problem, and its place.
-        reason: String,
-    },
-    /// There is no such question.
-    #[error(
-        "there is no question {id}{}; `ask` lists them",
-        suggestion.as_ref().map(|other| format!(", did you mean {other}?")).unwrap_or_default()
-    )]
-    Unknown {
-        /// The name that was given.
-        id: String,
-        /// The most similar name, if one is similar.
-        suggestion: Option<String>,
-    },
-    /// A value was given for a parameter that the question does not have.
-    #[error(
-        "the question {id} has no parameter {name}{}",
-        if known.is_empty() { ": it takes none".to_owned() }
-        else { format!("; its parameters are {}", known.join(", ")) }
-    )]
-    UnknownParameter {
-        /// The question.
-        id: String,
-        /// The parameter.
-        name: String,
-        /// Those that it has.
-        known: Vec<String>,
-    },
-    /// A parameter has no value.
-    #[error("the question {id} needs a value for {name}: --param \"{name}=VALUE\"")]
-    MissingParameter {
-        /// The question.
-        id: String,
-        /// The parameter.
-        name: String,
-    },
-    /// A value is not of the parameter's type.
-    #[error("the parameter {name} has to be {expected}")]
-    InvalidParameter {
-        /// The parameter.
-        name: String,
-        /// The form that it has to have.
-        expected: String,
-    },
-    /// The query is no J1QL or does not fit the generation.
-    #[error("the question {id} cannot be asked: {message}")]
-    J1ql {
-        /// The question.
-        id: String,
-        /// The problem, with the place in the query.
-        message: String,
-    },
-    /// The query has no answer.
-    #[error(transparent)]
-    Query(#[from] QueryError),
-}
-
 /// Questions by their names.
 #[derive(Debug, Clone, Default)]
 pub struct Questions {
@@ -267,17 +197,26 @@ impl Questions {
         Ok(())
     }
 
-    /// Returns all questions, or those with a tag, those of the user first.
-    pub fn list<'a>(&'a self, tag: Option<&'a str>) -> impl Iterator<Item = &'a Question> {
-        let is_meant = move |question: &&Question| {
-            tag.is_none_or(|tag| question.tags.iter().any(|known| known == tag))
-        };
-        self.questions.iter().filter(is_meant)
+    /// Returns all questions, those of the user first.
+    pub fn list(&self) -> impl Iterator<Item = &Question> {
+        self.questions.iter()
     }
 
-    /// Returns the tags of all questions.
-    pub fn tags(&self) -> BTreeSet<&str> {
-        self.questions.iter().flat_map(|question| &question.tags).map(String::as_str).collect()
+    /// Returns all questions, or those with a tag, in the order of their groups and names.
+    ///
+    /// # Errors
+    /// [`QuestionError::UnknownTag`].
+    pub fn grouped(&self, tag: Option<&str>) -> Result<Vec<&Question>, QuestionError> {
+        let has = |question: &&Question, tag| question.tags.iter().any(|known| known == tag);
+        let mut found: Vec<&Question> =
+            self.list().filter(|question| tag.is_none_or(|tag| has(question, tag))).collect();
+        if let Some(tag) = tag.filter(|_| found.is_empty()) {
+            let known: BTreeSet<String> =
+                self.list().flat_map(|question| question.tags.iter().cloned()).collect();
+            return Err(QuestionError::UnknownTag { tag: tag.to_owned(), known });
+        }
+        found.sort_by(|one, two| (one.tags.first(), &one.id).cmp(&(two.tags.first(), &two.id)));
+        Ok(found)
     }
 
     fn get(&self, id: &str) -> Option<&Question> {
@@ -313,6 +252,17 @@ impl Question {
             self.title.clone(),
             parameters.collect::<Vec<_>>().join(", "),
         ]
+    }
+
+    /// Returns the question as a file of questions, as a start for another one.
+    ///
+    /// # Errors
+    /// None is known: every question is read from such a file.
+    pub fn file(&self) -> Result<String, toml::ser::Error> {
+        let mut question = toml::Table::try_from(self)?;
+        question.retain(|key, value| key != "is_shipped" && value.as_str() != Some(""));
+        let file = BTreeMap::from([("question", [question])]);
+        toml::to_string_pretty(&file)
     }
 
     /// Checks the question itself.

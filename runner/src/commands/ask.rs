@@ -17,16 +17,7 @@ use crate::output;
 /// Lists the questions, group by group.
 pub(super) fn list(global: &Global, arguments: &AskArguments) -> Result<Exit, Failure> {
     let questions = questions(global)?;
-    let tag = arguments.tag.as_deref();
-    let mut found: Vec<&Question> = questions.list(tag).collect();
-    if let Some(tag) = tag.filter(|_| found.is_empty()) {
-        let tags: Vec<&str> = questions.tags().into_iter().collect();
-        return Err(Failure::usage(format!(
-            "there is no question with the tag {tag}: the tags are {}",
-            tags.join(", ")
-        )));
-    }
-    found.sort_by(|one, two| (one.tags.first(), &one.id).cmp(&(two.tags.first(), &two.id)));
+    let found = questions.grouped(arguments.tag.as_deref()).map_err(of_question)?;
     let format = arguments.answer.list_format().map_err(Failure::usage)?;
     let objects: Result<Vec<Value>, _> = found.iter().map(serde_json::to_value).collect();
     let objects = objects.map_err(|error| Failure::new(Exit::Internal, error))?;
@@ -39,6 +30,11 @@ pub(super) async fn ask(global: &Global, arguments: &AskArguments) -> Result<Exi
     let questions = questions(global)?;
     let id = arguments.question.as_deref().unwrap_or_default();
     let question = questions.find(id).map_err(of_question)?;
+    if arguments.file {
+        let text = question.file().map_err(|error| Failure::new(Exit::Internal, error))?;
+        output::result(&text);
+        return Ok(Exit::Complete);
+    }
     let given = parameters_by_name(&arguments.parameters).map_err(Failure::usage)?;
     // Before anything is opened, which takes longer.
     question.values(&given).map_err(of_question)?;

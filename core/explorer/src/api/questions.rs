@@ -75,7 +75,7 @@ async fn questions(
     };
     blocking(|| {
         let questions = explorer.host.questions()?;
-        let listed = questions.list(None).map(|question| {
+        let listed = questions.list().map(|question| {
             let unavailable =
                 open.as_ref().and_then(|open| open.unavailability(&*explorer.host, question));
             ListedQuestion::new(question.clone(), unavailable)

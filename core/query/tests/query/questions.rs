@@ -126,8 +126,7 @@ async fn every_shipped_question_finds_what_is_planted_and_no_near_miss() -> Chec
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    let shipped: BTreeSet<&str> =
-        questions.list(None).map(|question| question.id.as_str()).collect();
+    let shipped: BTreeSet<&str> = questions.list().map(|question| question.id.as_str()).collect();
     // A question without a planted row is not tested at all.
     assert_eq!(found_rows, shipped);
     assert!(shipped.len() >= 30 && by_twin >= 15, "{} {by_twin}", shipped.len());
@@ -226,23 +225,36 @@ async fn parameters_are_checked_and_stay_values() -> Checked {
 }
 
 #[test]
+fn the_file_of_a_shipped_question_is_a_question_of_the_user() -> Checked {
+    let folder = tempfile::tempdir()?;
+    for question in Questions::shipped()?.list() {
+        let file = question.file()?;
+        std::fs::write(folder.path().join("mine.toml"), &file)?;
+        let read = Questions::load(folder.path())?;
+        let expected = Question { is_shipped: false, ..question.clone() };
+        assert_eq!(read.find(&question.id)?, &expected, "{file}");
+    }
+    Ok(())
+}
+
+#[test]
 fn questions_of_the_user_come_first_and_faults_are_named() -> Checked {
     let folder = tempfile::tempdir()?;
     let mine = "[[question]]\nid = \"silent-devices\"\ntitle = \"Mine\"\nlanguage = \"sql\"\nquery = \"select 1\"\n";
     std::fs::write(folder.path().join("mine.toml"), mine)?;
     std::fs::write(folder.path().join("notes.txt"), "not read")?;
+    std::fs::write(folder.path().join("empty.toml"), "")?;
     let questions = Questions::load(folder.path())?;
     assert_eq!(questions.find("silent-devices")?.title, "Mine");
     assert!(questions.find("noisy-monitors")?.is_shipped);
-    assert!(questions.tags().contains("software"));
-    assert!(
-        questions
-            .list(Some("software"))
-            .all(|question| question.tags.contains(&"software".to_owned()))
-    );
+    let software = questions.grouped(Some("software"))?;
+    assert!(software.len() < questions.grouped(None)?.len());
+    assert!(software.iter().all(|question| question.tags.contains(&"software".to_owned())));
+    let error = questions.grouped(Some("sofware")).expect_err("no question has it").to_string();
+    assert!(error.contains("no question with the tag sofware: the tags are"), "{error}");
     assert_eq!(
-        Questions::load(&folder.path().join("none"))?.list(None).count(),
-        Questions::shipped()?.list(None).count()
+        Questions::load(&folder.path().join("none"))?.list().count(),
+        Questions::shipped()?.list().count()
     );
     for (text, expected) in [
         ("[[question]]\nid = \"a\"\n", "missing field"),

@@ -125,7 +125,7 @@ async fn tables_of_the_users_files_are_made_for_queries_that_name_them() {
 fn questions_are_the_shipped_ones_and_those_in_the_folder_of_the_user() {
     let fixture = Fixture::new(0);
     let shipped = fixture.reader(None).questions().map_err(|failure| failure.error);
-    let shipped = shipped.expect("they are part of the program").list(None).count();
+    let shipped = shipped.expect("they are part of the program").list().count();
     assert!(shipped > 0);
     let own = fixture.folder.path().join("own");
     std::fs::create_dir_all(own.join("questions")).expect("it is ours");

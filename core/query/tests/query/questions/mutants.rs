@@ -26,7 +26,7 @@ async fn every_condition_of_a_shipped_question_has_a_planted_row_and_a_near_miss
     let questions = Questions::shipped()?;
     let mut failures = Vec::new();
     let mut tried = 0;
-    for question in questions.list(None) {
+    for question in questions.list() {
         let cases = CASES.iter().chain(&MORE_CASES).filter(|case| case.0 == question.id);
         let cases: Vec<&Case> = cases.collect();
         let mutants = match question.language {
