@@ -16,6 +16,7 @@ mod format;
 mod functions;
 pub mod graph;
 mod history;
+mod intervals;
 mod j1ql;
 mod limits;
 mod literals;

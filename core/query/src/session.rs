@@ -26,6 +26,7 @@ use futures::{FutureExt as _, StreamExt as _};
 
 use crate::arithmetic::CheckedArithmetic;
 use crate::error::{self, QueryError};
+use crate::intervals::IntervalLengths;
 use crate::j1ql;
 use crate::parameters::ParameterValue;
 use crate::stored::{self, StoredTable};
@@ -431,7 +432,8 @@ fn new_context(settings: QuerySettings) -> Result<SessionContext, DataFusionErro
     codes::add_rule(&mut rules);
     let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime);
     let state = state.with_default_features().with_physical_optimizer_rules(rules);
-    let state = state.with_analyzer_rule(Arc::new(CheckedArithmetic)).build();
+    let state = state.with_analyzer_rule(Arc::new(CheckedArithmetic));
+    let state = state.with_analyzer_rule(Arc::new(IntervalLengths)).build();
     let context = SessionContext::new_with_state(state);
     functions::register(&context);
     sums::register(&context);
