@@ -7,8 +7,7 @@ use std::sync::{Arc, OnceLock};
 use core_cli::Cli;
 use core_config::{ChosenTenant, Environment};
 pub(crate) use core_config::{
-    Config, Fleet, Loaded, Paths, SecretReference, Source, Variable, invalid, kill_secret_commands,
-    query_names,
+    Config, Fleet, Loaded, Paths, SecretReference, Source, Variable, invalid, query_names,
 };
 
 use core_store::{Location, Watch};

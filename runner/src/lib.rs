@@ -98,7 +98,7 @@ fn run(cli: Cli, runtime: anyhow::Result<Runtime>, wants_json: bool) -> ExitCode
     // A panic here must not leave work on other threads waiting for something that never comes.
     let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(commands::dispatch(cli))));
     let ended = ended.unwrap_or_else(|_| Err(exit::defect()));
-    config::kill_secret_commands();
+    core_process::kill_running();
     runtime.shutdown_timeout(SHUTDOWN);
     #[cfg(feature = "opentelemetry")]
     telemetry::collector::end();

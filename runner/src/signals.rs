@@ -9,7 +9,6 @@ use core_engine::interruption::Signals;
 use core_engine::{Cancellation, StopReason};
 use tokio::task::JoinHandle;
 
-use crate::config::kill_secret_commands;
 use crate::exit::Exit;
 use crate::output;
 
@@ -43,7 +42,7 @@ impl StopOnSignal {
                 () = tokio::time::sleep(grace) => {}
                 _ = signal() => tokio::time::sleep(AFTER_SECOND).await,
             }
-            kill_secret_commands();
+            core_process::kill_running();
             output::note(&format!("error: stopped by a signal; {cut_off}"));
             std::process::exit(Exit::from(reason) as i32);
         }))
@@ -81,7 +80,7 @@ pub(crate) fn watch() -> impl Future<Output = ()> {
         loop {
             let reason = next.await;
             next = received();
-            kill_secret_commands();
+            core_process::kill_running();
             if !IS_HANDLED.load(Ordering::SeqCst) {
                 output::note("error: stopped by a signal");
                 std::process::exit(Exit::from(reason) as i32);

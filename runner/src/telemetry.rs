@@ -40,7 +40,7 @@ impl Drop for LogLine {
 }
 
 /// The crates of this workspace that log: all that are part of the program.
-const OWN_CRATES: [&str; 36] = [
+const OWN_CRATES: [&str; 37] = [
     "runner",
     "core_assistant",
     "core_audit",
@@ -69,6 +69,7 @@ const OWN_CRATES: [&str; 36] = [
     "core_postgres",
     "core_postgres_wire",
     "core_privacy",
+    "core_process",
     "core_query",
     "core_reading",
     "core_rules",

@@ -10,7 +10,6 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context as _, bail};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::kill_secret_commands;
 use crate::exit::Exit;
 use crate::{output, system};
 
@@ -75,7 +74,7 @@ fn start(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
 /// thread should do would wait for ever.
 pub(crate) fn exit_if_refused(panic: &str) {
     if REFUSALS.iter().any(|refusal| panic.starts_with(refusal)) {
-        kill_secret_commands();
+        core_process::kill_running();
         output::note(&format!("error: {REFUSED}"));
         std::process::exit(Exit::Internal as i32);
     }

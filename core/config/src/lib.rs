@@ -36,6 +36,5 @@ pub use self::fleet::{Fleet, Loaded};
 pub use self::mcp::Mcp;
 pub use self::paths::Paths;
 pub use self::secret::SecretReference;
-pub use self::secret_command::kill_running as kill_secret_commands;
 pub use self::source::{ChosenTenant, Source, invalid};
 pub use self::store_place::BucketStore;

@@ -1,14 +1,14 @@
 //! Secrets that a command prints. The command gets a time limit and a process group of its own, so that
 //! neither a hanging command nor what it has started outlives the program.
 
-use std::collections::BTreeSet;
 use std::io::{self, Read};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use core_process::ProcessGroup;
 use zeroize::Zeroizing;
 
 use crate::secret::{BUFFER_BYTES, MAX_BYTES};
@@ -19,17 +19,6 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// The longest time that output may take to arrive once every process that could write it has ended.
 const DRAIN: Duration = Duration::from_secs(2);
-
-/// The process groups of the commands that run now.
-static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
-
-/// Kills every secret command that runs, with all that it has started. The program does this before it
-/// ends.
-pub fn kill_running() {
-    for group in &*running() {
-        kill_group(*group);
-    }
-}
 
 /// Runs a command and returns what it prints.
 ///
@@ -42,16 +31,16 @@ pub(crate) fn read_output(
 ) -> anyhow::Result<Zeroizing<String>> {
     let (program, arguments) = words.split_first().context("the secret command is empty")?;
     let cannot_run = || format!("cannot run the secret command {program}");
-    let mut group = Group::spawn(program, arguments).with_context(cannot_run)?;
+    let mut group = spawn(program, arguments).with_context(cannot_run)?;
     let deadline = Instant::now() + timeout;
-    let output = group.read_output().with_context(cannot_run)?;
+    let output = output_of(&mut group).with_context(cannot_run)?;
     let mut printed = None;
     let status = loop {
         printed = printed.or_else(|| output.try_recv().ok());
         if let Some(Ok(secret)) = &printed {
             check_size(program, secret)?;
         }
-        if let Some(status) = group.child.try_wait().with_context(cannot_run)? {
+        if let Some(status) = group.child().try_wait().with_context(cannot_run)? {
             break status;
         }
         ensure!(
@@ -80,72 +69,36 @@ fn check_size(program: &str, secret: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A command and all that it starts. Dropping it kills them.
-struct Group {
-    child: Child,
+/// Starts a command whose output is read.
+fn spawn(program: &str, arguments: &[String]) -> io::Result<ProcessGroup> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+    ProcessGroup::spawn(command.stderr(Stdio::inherit()))
 }
 
-impl Group {
-    fn spawn(program: &str, arguments: &[String]) -> io::Result<Group> {
-        let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
-        command.stderr(Stdio::inherit());
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        // Held until the group is on record: a signal that comes in between must find it there.
-        let mut running = running();
-        let child = command.spawn()?;
-        running.insert(child.id());
-        Ok(Group { child })
-    }
-
-    /// Reads what the command prints, on a thread of its own, since there is no time limit for a read.
-    fn read_output(&mut self) -> io::Result<mpsc::Receiver<io::Result<Zeroizing<Vec<u8>>>>> {
-        let printed = self.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let (sender, receiver) = mpsc::channel();
-        let read = move || {
-            // Large enough at once: a buffer that grows leaves copies of what was in it.
-            let mut secret = Zeroizing::new(Vec::with_capacity(BUFFER_BYTES));
-            let read = printed.take(MAX_BYTES + 1).read_to_end(&mut secret);
-            // The receiver is gone after the time limit.
-            let _ = sender.send(read.map(|_| secret));
-        };
-        thread::Builder::new().name("secret".to_owned()).spawn(read)?;
-        Ok(receiver)
-    }
+/// Reads what a command prints, on a thread of its own, since there is no time limit for a read.
+fn output_of(
+    group: &mut ProcessGroup,
+) -> io::Result<mpsc::Receiver<io::Result<Zeroizing<Vec<u8>>>>> {
+    let printed = group.child().stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let (sender, receiver) = mpsc::channel();
+    let read = move || {
+        // Large enough at once: a buffer that grows leaves copies of what was in it.
+        let mut secret = Zeroizing::new(Vec::with_capacity(BUFFER_BYTES));
+        let read = printed.take(MAX_BYTES + 1).read_to_end(&mut secret);
+        // The receiver is gone after the time limit.
+        let _ = sender.send(read.map(|_| secret));
+    };
+    thread::Builder::new().name("secret".to_owned()).spawn(read)?;
+    Ok(receiver)
 }
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let id = self.child.id();
-        kill_group(id);
-        running().remove(&id);
-        // Neither fails but for a child that has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn running() -> MutexGuard<'static, BTreeSet<u32>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(unix)]
-fn kill_group(group: u32) {
-    use rustix::process::{Pid, Signal, kill_process_group};
-    let group = i32::try_from(group).ok().and_then(Pid::from_raw);
-    if let Some(group) = group {
-        // It fails if nothing of the group is left, which is as good.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-}
-
-/// The command itself is killed by [`Group`]; this system knows no groups of processes.
-#[cfg(not(unix))]
-fn kill_group(_group: u32) {}
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use core_process::kill_running;
+
     use super::*;
 
     const LIMIT: Duration = Duration::from_millis(300);

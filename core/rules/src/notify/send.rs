@@ -1,11 +1,12 @@
 //! Sends rendered messages: over HTTP, by mail, or to a program on this machine.
 
 use std::io::Write as _;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use core_http::{Advice, ClientFactory, HttpClient, ProxySettings, Trust, requested_wait};
+use core_process::ProcessGroup;
 use url::Url;
 
 use super::render::Delivery;
@@ -16,8 +17,6 @@ use crate::outbox::Attempt;
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// The time that one message may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
-/// The interval at which a running program is looked at.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// The advice if a receiver cannot be reached. Its address is not shown, since it may be secret.
 const ADVICE: Advice = Advice::new("check the host in its address");
@@ -45,7 +44,8 @@ impl Sender {
             Delivery::Http { url, headers, body } => self.post(&url, &headers, body).await,
             Delivery::Mail(mail) => smtp::send(&mail, &self.trust).await,
             Delivery::Exec { command, input } => {
-                let running = tokio::task::spawn_blocking(move || execute(&command, &input));
+                let running =
+                    tokio::task::spawn_blocking(move || execute(&command, &input, ANSWER));
                 running.await.unwrap_or_else(|_| failed("the program could not be watched"))
             }
         }
@@ -104,36 +104,24 @@ fn judge(answer: &reqwest::Response) -> Attempt {
     Attempt::Failed { reason, retry_after_ms }
 }
 
-/// Runs a program with a document on its standard input. Its output is dropped.
-fn execute(command: &[String], input: &[u8]) -> Attempt {
+/// Runs a program with a document on its standard input. Its output is dropped. After the time limit, and once it has
+/// ended, whatever it has started is stopped.
+fn execute(command: &[String], input: &[u8], limit: Duration) -> Attempt {
     let Some((program, arguments)) = command.split_first() else {
         return refused("the command is empty");
     };
-    let spawned = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut child) = spawned else { return failed("the program cannot be started") };
-    let writer = child.stdin.take().map(|mut stdin| {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let spawned = ProcessGroup::spawn(&mut command);
+    let Ok(mut group) = spawned else { return failed("the program cannot be started") };
+    let writer = group.child().stdin.take().map(|mut stdin| {
         let input = input.to_vec();
         // A program that does not read must not hold this one.
         thread::spawn(move || stdin.write_all(&input))
     });
-    let deadline = Instant::now() + ANSWER;
-    let status: Option<ExitStatus> = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break Some(status),
-            Ok(None) if Instant::now() < deadline => thread::sleep(LOOK),
-            Ok(None) | Err(_) => break None,
-        }
-    };
-    if status.is_none() {
-        // Both fail only for a program that has ended by now.
-        let _ = child.kill();
-        let _ = child.wait();
-    }
+    let status = group.wait_until(Instant::now() + limit).ok().flatten();
+    // What the program has started must not go on beside the next attempt.
+    drop(group);
     drop(writer);
     match status {
         Some(status) if status.success() => Attempt::Delivered,
@@ -148,4 +136,23 @@ pub(super) fn failed(reason: &str) -> Attempt {
 
 fn refused(reason: &str) -> Attempt {
     Attempt::Refused { reason: reason.to_owned() }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_takes_too_long_is_stopped_with_all_that_it_has_started() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let [begun, late] = ["begun", "late"].map(|name| folder.path().join(name));
+        // The inner shell holds the place of a slow script that opens a ticket in the end.
+        let inner = format!("echo > {}; sleep 1; echo > {}", begun.display(), late.display());
+        let wrapper = format!("sh -c '{inner}'; true");
+        let command = ["sh", "-c", &wrapper].map(str::to_owned);
+        let attempt = execute(&command, b"{}", Duration::from_millis(500));
+        assert_eq!(attempt, failed("the program did not end in time and was stopped"));
+        thread::sleep(Duration::from_secs(2));
+        assert!(begun.exists() && !late.exists(), "the inner script went on");
+    }
 }
