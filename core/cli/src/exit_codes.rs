@@ -21,7 +21,7 @@ pub const EXIT_CODES: [ExitCode; 15] = [
     everywhere(5, "data was refused, or what is stored is damaged or has an unfinished erasure"),
     everywhere(6, "a destination failed; what was published is safe"),
     everywhere(7, "partial: what was read is not complete"),
-    everywhere(8, "a finding has the severity of --fail-on or a higher one"),
+    everywhere(8, "a finding has the severity of --fail-on or a higher one, or its rule failed"),
     everywhere(9, "another run or delivery holds the lock"),
     ExitCode { code: 10, meaning: "the generations differ", commands: "diff --exit-code" },
     ExitCode { code: 11, meaning: "nothing was published within --max-age", commands: "status" },

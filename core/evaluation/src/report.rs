@@ -163,15 +163,29 @@ impl RulesReport {
     }
 
     /// Returns the highest severity of an open finding, if it is `level` or higher.
-    pub fn fired(&self, level: Severity) -> Option<Severity> {
+    fn fired(&self, level: Severity) -> Option<Severity> {
         self.highest_severity.filter(|severity| *severity >= level)
     }
 
-    /// Says that a finding of a severity or a higher one is open, and which command shows it; nothing if none is.
+    /// Says that a finding of a severity or a higher one is open, and which command shows it, or that this is not known:
+    /// a rule of such a severity has failed, or a rule file has a mistake. Nothing if there is no such finding.
     pub fn fired_text(&self, level: Severity, program: &str) -> Option<String> {
-        let highest = self.fired(level)?;
+        if let Some(highest) = self.fired(level) {
+            return Some(format!(
+                "a finding of severity {highest} is open (--fail-on {level}): `{program} findings list` shows it"
+            ));
+        }
+        let failed = word(&RuleResult::Failed { reason: String::new() });
+        let is_meant = |line: &&RuleLine| line.severity >= level && line.result == failed;
+        let unknown = match (self.rules.iter().find(is_meant), self.problems.first()) {
+            (Some(RuleLine { id, severity, .. }), _) => {
+                format!("rule {id} of severity {severity} has failed")
+            }
+            (None, Some(_)) => "a file of the rules is not valid".to_owned(),
+            (None, None) => return None,
+        };
         Some(format!(
-            "a finding of severity {highest} is open (--fail-on {level}): `{program} findings list` shows it"
+            "{unknown}, so a finding may be missing (--fail-on {level}): `{program} rules list` shows the rules"
         ))
     }
 }
@@ -279,6 +293,21 @@ mod tests {
             });
             assert_eq!(text, told, "{level}");
         }
+    }
+
+    #[test]
+    fn a_rule_that_failed_and_a_file_with_a_mistake_do_not_pass_for_no_finding() {
+        let failed = RuleResult::Failed { reason: "it took too long".to_owned() };
+        let of_rule = report(vec![line("a", &RuleResult::Complete), line("b", &failed)], &[]);
+        let expected = "rule b of severity high has failed, so a finding may be missing (--fail-on medium): \
+                        `graph rules list` shows the rules";
+        assert_eq!(of_rule.fired_text(Severity::Medium, "graph").as_deref(), Some(expected));
+        assert_eq!(of_rule.fired_text(Severity::Critical, "graph"), None);
+        let mut of_file = report(vec![line("a", &RuleResult::Complete)], &[]);
+        assert_eq!(of_file.fired_text(Severity::Low, "graph"), None);
+        of_file.add_problem("a.toml:1:1: it is empty".to_owned());
+        let text = of_file.fired_text(Severity::Critical, "graph").expect("it is not known");
+        assert!(text.starts_with("a file of the rules is not valid, so"), "{text}");
     }
 
     #[test]
