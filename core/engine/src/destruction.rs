@@ -161,6 +161,12 @@ pub fn remaining(engine: Engine<'_>, tenant: &TenantStore) -> Vec<String> {
     remaining.extend(
         former.map(|place| format!("what earlier deliveries brought to {place}: drop it there")),
     );
+    let unread = mirrors::destinations().filter(|name| {
+        mirrors::was_delivered(tenant, name) && mirrors::last_place(tenant, name).is_none()
+    });
+    remaining.extend(unread.map(|name| {
+        format!("what deliveries brought to {}: drop it there", mirrors::unknown_places(name))
+    }));
     if key_file.exists() {
         remaining.push(format!(
             "the key file {}, which other tenants may use; without it the tenant's pseudonyms cannot \

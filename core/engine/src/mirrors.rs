@@ -122,6 +122,11 @@ pub fn last_place(tenant: &TenantStore, name: &str) -> Option<String> {
     mirror::last_place(tenant, name)
 }
 
+/// Returns words for the places of deliveries whose record cannot be read.
+pub fn unknown_places(name: &str) -> String {
+    format!("places that the damaged record of deliveries to {name} does not tell")
+}
+
 /// Returns the words that tell a destination at JupiterOne from every other one.
 pub fn jupiterone_place(destination: &str) -> String {
     format!("JupiterOne ({destination})")

@@ -77,16 +77,18 @@ fn places<'a>(
     let delivered = kinds().filter(|kind| mirrors::was_delivered(tenant, kind.name()));
     delivered.flat_map(|kind| {
         let configured = configured_place(kind, settings);
-        let last = match (mirrors::last_place(tenant, kind.name()), &configured) {
-            (Some(last), _) => last,
-            // The record cannot be read. The next delivery brings everything again.
-            (None, Some(configured)) => configured.clone(),
-            (None, None) => format!("an unknown place ({})", kind.name()),
-        };
-        let is_configured = configured.as_ref() == Some(&last);
-        let last = Place { kind, name: last, is_configured };
-        let former = mirrors::former_places(tenant, kind.name()).into_iter();
-        former.map(move |name| Place { kind, name, is_configured: false }).chain([last])
+        let mut names = mirrors::former_places(tenant, kind.name());
+        if let Some(last) = mirrors::last_place(tenant, kind.name()) {
+            names.push(last);
+        } else {
+            // The configured place may be one that nothing was delivered to, and is never the only one that is possible.
+            names.extend(configured.clone());
+            names.push(mirrors::unknown_places(kind.name()));
+        }
+        names.into_iter().map(move |name| {
+            let is_configured = configured.as_ref() == Some(&name);
+            Place { kind, name, is_configured }
+        })
     })
 }
 

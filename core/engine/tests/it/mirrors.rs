@@ -316,3 +316,27 @@ async fn a_place_that_deliveries_went_to_before_is_named_until_they_go_there_aga
     let dropped = format!("what earlier deliveries brought to {}: drop it there", folder(&other));
     assert!(remaining.contains(&dropped), "{remaining:?}");
 }
+
+#[tokio::test]
+async fn a_damaged_record_of_deliveries_names_no_place_as_the_only_one() {
+    let mut tenant = tenant().await;
+    make_keys(&tenant);
+    tenant.run().await.expect("it runs");
+    deliver(&tenant).await.expect("there is room");
+    let stored = tenant.engine().tenant().expect("the store is there");
+    let lock = stored.lock_delivery(mirrors::DELTA, "a test").expect("the lock is free");
+    lock.set_state("delivered-delta", b"{").expect("there is room");
+    let other = tenant.folder().join("other");
+    tenant.settings.delta = Some(delta(other.clone()));
+    let erased = erase_first(&tenant);
+    let [other, unknown] =
+        [format!("folder {}", other.display()), mirrors::unknown_places("delta")];
+    assert_eq!(erased.certificate.delivered_to, [other.clone(), unknown.clone()]);
+    let remarks = elsewhere(&tenant, &erased);
+    assert!(remarks[0].starts_with(&other), "{remarks:?}");
+    assert_eq!(remarks[1], by_hand(&unknown));
+    assert_eq!(remarks[2..], exported(&tenant, &erased));
+    let remaining = destruction::remaining(tenant.engine(), &stored);
+    let dropped = format!("what deliveries brought to {unknown}: drop it there");
+    assert!(remaining.contains(&dropped), "{remaining:?}");
+}
