@@ -65,10 +65,10 @@ pub enum FolderError {
         /// The folder.
         path: PathBuf,
     },
-    /// It is in the folder that is exported.
-    #[error("{} is in the folder of the tenant, where it would stay unprotected and be exported with it: give a folder \
-             elsewhere", path.display())]
-    InTenant {
+    /// It is in the store.
+    #[error("{} is in the store, where it would stay unprotected and be taken for a part of it: give a folder elsewhere",
+            path.display())]
+    InStore {
         /// The folder.
         path: PathBuf,
     },
@@ -101,21 +101,21 @@ pub fn check_folder(folder: &Path) -> Result<(), FolderError> {
     Ok(())
 }
 
-/// Refuses a folder in the folder of the tenant.
+/// Refuses a folder in the folder of the store.
 ///
 /// # Errors
 ///
 /// [`FolderError`].
-pub fn check_outside(folder: &Path, tenant: &Path) -> Result<(), FolderError> {
+pub fn check_outside(folder: &Path, store: &Path) -> Result<(), FolderError> {
     let unusable = |source| FolderError::Unusable { path: folder.to_owned(), source };
     // The folder may not exist yet, and a part of its path may be a link.
     let wanted = std::path::absolute(folder).map_err(unusable)?;
     let existing = wanted.ancestors().find_map(|path| path.canonicalize().ok());
-    // A tenant of which nothing is stored has no folder.
-    let tenant = tenant.canonicalize().ok();
+    // A store that holds nothing has no folder.
+    let store = store.canonicalize().ok();
     match existing {
-        Some(existing) if tenant.is_some_and(|tenant| existing.starts_with(tenant)) => {
-            Err(FolderError::InTenant { path: folder.to_owned() })
+        Some(existing) if store.is_some_and(|store| existing.starts_with(store)) => {
+            Err(FolderError::InStore { path: folder.to_owned() })
         }
         _ => Ok(()),
     }

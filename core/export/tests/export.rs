@@ -184,18 +184,18 @@ fn an_export_that_fails_says_so_in_its_folder() -> Checked {
 }
 
 #[test]
-fn nothing_is_exported_into_the_folder_of_the_tenant() -> Checked {
+fn nothing_is_exported_into_the_folder_of_the_store() -> Checked {
     let folder = tempfile::tempdir()?;
-    let (tenant, beside) = (folder.path().join("acme"), folder.path().join("acme-export"));
-    fs::create_dir(&tenant)?;
-    check_outside(&beside, &tenant)?;
-    for inside in [tenant.clone(), tenant.join("out"), tenant.join("new/../new/out")] {
-        let refused = check_outside(&inside, &tenant);
-        assert!(matches!(refused, Err(FolderError::InTenant { .. })), "{refused:?}");
+    let (store, beside) = (folder.path().join("store"), folder.path().join("store-export"));
+    fs::create_dir(&store)?;
+    check_outside(&beside, &store)?;
+    for inside in [store.clone(), store.join("out"), store.join("new/../new/out")] {
+        let refused = check_outside(&inside, &store);
+        assert!(matches!(refused, Err(FolderError::InStore { .. })), "{refused:?}");
     }
-    std::os::unix::fs::symlink(&tenant, folder.path().join("link"))?;
-    let refused = check_outside(&folder.path().join("link/out"), &tenant);
-    assert!(matches!(refused, Err(FolderError::InTenant { .. })), "{refused:?}");
+    std::os::unix::fs::symlink(&store, folder.path().join("link"))?;
+    let refused = check_outside(&folder.path().join("link/out"), &store);
+    assert!(matches!(refused, Err(FolderError::InStore { .. })), "{refused:?}");
     Ok(())
 }
 

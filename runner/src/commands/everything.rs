@@ -14,7 +14,8 @@ pub(super) fn export(global: &Global, arguments: &EverythingArguments) -> Result
     let EverythingArguments { folder, format, output } = arguments;
     core_export::check_folder(folder).map_err(Failure::usage)?;
     let tenant = super::tenant(global)?;
-    core_export::check_outside(folder, tenant.folder()).map_err(Failure::usage)?;
+    let store = tenant.folder().parent().unwrap_or(tenant.folder());
+    core_export::check_outside(folder, store).map_err(Failure::usage)?;
     if tenant.files()?.is_empty() {
         let name = tenant.name();
         return Err(Failure::usage(format!(
