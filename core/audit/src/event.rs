@@ -44,11 +44,6 @@ impl AuditEvent {
     pub fn known(&self) -> Option<&'static KnownCode> {
         self.code.and_then(KnownCode::find)
     }
-
-    /// Returns whether an account of the system did it.
-    pub fn is_of_system(&self) -> bool {
-        self.account.as_deref().is_some_and(|account| account.starts_with('*'))
-    }
 }
 
 /// Reads a record. Whatever it is, it becomes an event.
@@ -134,14 +129,13 @@ mod tests {
         assert_eq!(it.account.as_deref(), Some("anna"));
         assert_eq!(it.message, "Finder user logged in");
         assert_eq!(it.known().map(|known| known.sentence), Some("A Finder user logged in"));
-        assert!(it.is_parsed() && !it.is_of_system());
+        assert!(it.is_parsed());
     }
 
     #[test]
     fn the_duration_may_follow_the_bracket() {
         let it = event(b"[Portal|SYSTEM|20001|*system]:[7] Portal is starting");
         assert_eq!((it.duration_ms, it.message.as_str()), (Some(7), "Portal is starting"));
-        assert!(it.is_of_system());
     }
 
     #[test]

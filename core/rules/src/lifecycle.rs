@@ -43,11 +43,6 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Returns whether the condition itself is over, rather than the watch for it.
-    pub fn is_about_the_estate(self) -> bool {
-        matches!(self, Self::Cleared | Self::Passed)
-    }
-
     /// The reason in words.
     pub fn text(self) -> &'static str {
         match self {
