@@ -25,6 +25,9 @@ const PROGRAMS: &[&str] = &["runner/Cargo.toml", "xtask/Cargo.toml"];
 const WORKSPACE: &str = "Cargo.toml";
 const LINKED: &str = "runner/src/steps.rs";
 
+/// The names whose constant of the entity type would be another one of the template.
+const CONSTANTS: [&str; 3] = ["step", "columns", "name_else_uid"];
+
 /// The longest name, in characters, with which the derived names fit on a line.
 const MAX_NAME_LENGTH: usize = 32;
 
@@ -108,7 +111,7 @@ fn finish(root: &Path, names: &Names) -> anyhow::Result<()> {
 fn print_what_is_next(names: &Names) {
     println!(
         "next:
-  1. replace the example columns in {folder}/src/lib.rs and {folder}/fixtures/{name}.csv
+  1. replace the example columns in {folder}/src/lib.rs and {folder}/fixtures/{name}.csv, and give each its privacy class
   2. INSTA_UPDATE=always cargo test -p {package}, and read what the snapshots say
   3. cargo xtask docs && cargo xtask ci",
         folder = names.folder(),
@@ -146,8 +149,10 @@ impl Names {
             name.len() <= MAX_NAME_LENGTH,
             "`{name}` is too long: at most {MAX_NAME_LENGTH} characters"
         );
-        // The constant of the entity type would collide with that of the step.
-        ensure!(name != "step", "`step` says nothing about what the step fetches");
+        ensure!(
+            !CONSTANTS.contains(&name),
+            "`{name}` says nothing about what the step fetches, and its constant would be one of every step"
+        );
         let hyphenated = name.replace('_', "-");
         let package = format!("step-{hyphenated}");
         Ok(Self { name: name.to_owned(), hyphenated, package })
@@ -228,6 +233,8 @@ mod tests {
             "a b",
             "../a",
             "step",
+            "columns",
+            "name_else_uid",
             &too_long,
         ] {
             assert!(Names::new(name).is_err(), "{name}");

@@ -24,8 +24,8 @@ pub static STEP: Step = Step {
 inventory::submit!(&STEP);
 inventory::submit!(Columns(COLUMNS));
 
-/// The privacy class of each column.
-pub static COLUMNS: &[Column] = &[technical("rehearsal.uid"), technical("rehearsal.name")];
+/// The privacy class of each column. A column with any text may name people until its texts are known.
+pub static COLUMNS: &[Column] = &[technical("rehearsal.uid"), free_text("rehearsal.name")];
 
 const NAME_ELSE_UID: &[&str] = &["rehearsal.name", "rehearsal.uid"];
 

@@ -1,13 +1,13 @@
 //! Adds a step crate to manifests and preserves the rest of their text.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use toml_edit::{DocumentMut, InlineTable, Item, Table, value};
 
 /// Returns the workspace's manifest with the crate among its dependencies.
 ///
 /// # Errors
 ///
-/// The text is not the manifest of a workspace.
+/// The text is not the manifest of a workspace, or it has a crate of this name.
 pub(super) fn with_workspace_dependency(
     manifest: &str,
     package: &str,
@@ -17,6 +17,7 @@ pub(super) fn with_workspace_dependency(
     let table =
         manifest.get_mut("workspace").and_then(|workspace| workspace.get_mut("dependencies"));
     let table = table.and_then(Item::as_table_mut).context("no `[workspace.dependencies]`")?;
+    ensure!(!table.contains_key(package), "the name is taken: there is a crate `{package}`");
     let mut entry = InlineTable::new();
     entry.insert("path", folder.into());
     insert(table, package, value(entry));
@@ -100,7 +101,10 @@ debug = false
     }
 
     #[test]
-    fn a_manifest_without_the_table_is_refused() {
+    fn a_manifest_without_the_table_and_a_name_that_is_taken_are_refused() {
+        let taken = with_workspace_dependency(WORKSPACE, "step-ants", "steps/other");
+        let taken = taken.expect_err("there is one").to_string();
+        assert_eq!(taken, "the name is taken: there is a crate `step-ants`");
         assert!(with_workspace_dependency("[package]\n", "step-a", "steps/a").is_err());
         assert!(with_dependency("[package]\n", "step-a").is_err());
     }
