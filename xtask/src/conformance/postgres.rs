@@ -117,7 +117,14 @@ fn binaries() -> anyhow::Result<PathBuf> {
         .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
         .filter(|folder| folder.join("initdb").exists())
         .collect();
-    versions.sort();
+    let version = |binaries: &PathBuf| {
+        let name = binaries.parent().and_then(|folder| folder.file_name()).unwrap_or_default();
+        name.to_string_lossy()
+            .split('.')
+            .map(|part| part.parse().unwrap_or(0))
+            .collect::<Vec<u32>>()
+    };
+    versions.sort_by_key(version);
     versions.pop().with_context(|| {
         format!(
             "there is no Postgres server below {DEBIAN}: `apt-get install postgresql` installs one"

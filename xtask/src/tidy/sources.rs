@@ -133,8 +133,32 @@ pub(super) fn check(sources: &[SourceFile]) -> Vec<Violation> {
         for gate in GATES {
             check_gate(gate, file, &mut violations);
         }
+        violations.extend(check_created(file));
     }
     violations
+}
+
+/// Returns the first line of shipped code that creates a file with the standard library by its short name, which no gate
+/// can tell from that of core/files.
+fn check_created(file: &SourceFile) -> Option<Violation> {
+    if ["core/files/", "core/simulator/", "xtask/"].iter().any(|path| file.path.starts_with(path)) {
+        return None;
+    }
+    let mut lines = file.text.lines().take(shipped_lines(file)).enumerate();
+    let is_imported = lines.clone().any(|(_, line)| {
+        let names = line.strip_prefix("use std::").filter(|names| names.starts_with("fs::"));
+        names.is_some_and(|names| {
+            names.split(|c: char| !c.is_alphanumeric()).any(|name| name == "File")
+        })
+    });
+    let creates =
+        |line: &str| line.contains("File::create") && !line.contains("core_files::File::create");
+    let (number, _) = lines.find(|(_, line)| is_imported && creates(line))?;
+    Some(Violation {
+        path: format!("{}:{}", file.path, number + 1),
+        what: "a file of the standard library is created here".to_owned(),
+        mend: "write through core/files, which makes files private, whole and durable".to_owned(),
+    })
 }
 
 fn check_gate(gate: &Gate, file: &SourceFile, violations: &mut Vec<Violation>) {
@@ -175,7 +199,10 @@ fn shipped_lines(file: &SourceFile) -> usize {
     }
     let lines: Vec<&str> = file.text.lines().collect();
     let is_of_tests = |line: &str| line == "#[cfg(test)]" || line.starts_with("#[cfg(all(test, ");
-    let is_start = |pair: &[&str]| is_of_tests(pair[0]) && pair[1].starts_with("mod ");
+    // `mod tests;` names another file, and shipped code may follow.
+    let is_start = |pair: &[&str]| {
+        is_of_tests(pair[0]) && pair[1].starts_with("mod ") && pair[1].ends_with('{')
+    };
     lines.windows(2).position(is_start).unwrap_or(lines.len())
 }
 
@@ -187,6 +214,20 @@ mod tests {
     fn found(path: &str, text: &str) -> Vec<String> {
         let text = format!("//! Purpose.\n{text}");
         crate::tidy::lines(&check(&[SourceFile { path: path.to_owned(), text }]))
+    }
+
+    #[test]
+    fn a_file_of_the_standard_library_is_not_created_by_its_short_name() {
+        for (import, call, expected) in [
+            ("use std::fs::File;", "File::create(path)", 1),
+            ("use std::fs::{self, File};", "File::create_new(path)", 1),
+            ("use std::fs::File;", "core_files::File::create(path)", 0),
+            ("use std::fs::File;", "File::open(path)", 0),
+            ("use core_files::File;", "File::create(path)", 0),
+        ] {
+            let text = format!("{import}\nlet file = {call};\n");
+            assert_eq!(found("core/a/src/b.rs", &text).len(), expected, "{text}");
+        }
     }
 
     #[test]
@@ -245,6 +286,7 @@ mod tests {
             ("core/a/src/b.rs", format!("/// Not {scheme}api.example.\n"), 0),
             ("core/a/src/b.rs", format!("#[cfg(test)]\nmod tests {{\n\"{scheme}a\"\n}}"), 0),
             ("core/a/src/b.rs", format!("#[cfg(test)]\nuse a;\nlet a = \"{scheme}a\";"), 1),
+            ("core/a/src/b.rs", format!("#[cfg(test)]\nmod tests;\nlet a = \"{scheme}a\";"), 1),
             ("core/a/tests/it/b.rs", format!("let a = \"{scheme}api.example\";"), 0),
             ("core/simulator/src/b.rs", format!("let a = \"{scheme}{{address}}\";"), 0),
         ];
