@@ -28,8 +28,9 @@ pub struct AdvisoryLine {
     pub source: Source,
 }
 
-/// Returns the matches, package by package: those of the advisories, then those of the catalog of exploited
-/// vulnerabilities, which names no versions.
+/// Returns the matches, package by package, one for each advisory: those of the advisories, then those of the catalog of
+/// exploited vulnerabilities, which names no versions. An advisory that several lines or files have for a package has the
+/// surest verdict of them, and the names of all these files.
 pub fn advisories(
     packages: &[Package],
     lists: &[(Advisories, Source)],
@@ -37,43 +38,76 @@ pub fn advisories(
 ) -> Vec<AdvisoryLine> {
     let mut lines = Vec::new();
     for package in packages {
+        let first = lines.len();
         for (advisories, source) in lists {
-            lines.extend(advisories.find(package).into_iter().map(|found| AdvisoryLine {
-                package: package.clone(),
-                id: found.id,
-                verdict: match found.verdict {
-                    Verdict::Affected => "affected",
-                    Verdict::Unknown => "unknown",
-                },
-                fixed_in: found.fixed_in,
-                severity: found.severity,
-                link: found.link,
-                rule: "name and version",
-                confidence: Confidence::Certain,
-                source: source.clone(),
-            }));
+            for found in advisories.find(package) {
+                let line = AdvisoryLine {
+                    package: package.clone(),
+                    id: found.id,
+                    verdict: match found.verdict {
+                        Verdict::Affected => "affected",
+                        Verdict::Unknown => "unknown",
+                    },
+                    fixed_in: found.fixed_in,
+                    severity: found.severity,
+                    link: found.link,
+                    rule: "name and version",
+                    confidence: Confidence::Certain,
+                    source: source.clone(),
+                };
+                add(&mut lines, first, line);
+            }
         }
         if let Some((catalog, source)) = exploited {
-            lines.extend(catalog.find(package).into_iter().map(|found| AdvisoryLine {
-                package: package.clone(),
-                id: found.id,
-                verdict: "candidate",
-                fixed_in: String::new(),
-                severity: String::new(),
-                link: String::new(),
-                rule: "vendor and product named",
-                confidence: Confidence::Candidate,
-                source: source.clone(),
-            }));
+            for found in catalog.find(package) {
+                let line = AdvisoryLine {
+                    package: package.clone(),
+                    id: found.id,
+                    verdict: "candidate",
+                    fixed_in: String::new(),
+                    severity: String::new(),
+                    link: String::new(),
+                    rule: "vendor and product named",
+                    confidence: Confidence::Candidate,
+                    source: source.clone(),
+                };
+                add(&mut lines, first, line);
+            }
         }
     }
     lines
+}
+
+/// Adds a line to those of its package, which begin at `first`, or merges it with the one of the same advisory.
+fn add(lines: &mut Vec<AdvisoryLine>, first: usize, line: AdvisoryLine) {
+    let Some(known) = lines[first..].iter_mut().find(|known| known.id == line.id) else {
+        lines.push(line);
+        return;
+    };
+    let mut names: Vec<&str> = known.source.name.split(", ").collect();
+    if !names.contains(&line.source.name.as_str()) {
+        names.push(&line.source.name);
+    }
+    let names = names.join(", ");
+    if line.certainty() > known.certainty() {
+        *known = line;
+    }
+    known.source.name = names;
 }
 
 impl AdvisoryLine {
     /// The header of a table of lines, whose last column is a number.
     pub const HEADER: [&str; 7] =
         ["package", "advisory", "verdict", "fixed in", "severity", "source", "devices"];
+
+    /// Returns a larger number for a surer verdict.
+    fn certainty(&self) -> u8 {
+        match self.verdict {
+            "affected" => 2,
+            "unknown" => 1,
+            _ => 0,
+        }
+    }
 
     /// Returns the line for people.
     pub fn cells(&self) -> [String; 7] {
@@ -149,5 +183,35 @@ mod tests {
         assert_eq!(lines[0].cells(), expected);
         let row = lines[0].to_row();
         assert_eq!((&row["_key"], &row["source"]), (&json!("p1|A-1"), &json!("own.csv")));
+    }
+
+    #[test]
+    fn an_advisory_of_several_files_and_lines_is_one_line_of_a_package() {
+        let source = |name: &str| Source { name: name.to_owned(), age_days: None };
+        let list =
+            "id,name,publisher,fixed_in,severity,link\nCVE-1,Foo,,2.0,high,\nCVE-1,Fo*,,3.0,low,\n";
+        let list = Advisories::parse_csv(list).expect("a list");
+        let catalog =
+            r#"{"vulnerabilities":[{"cveID":"CVE-1","vendorProject":"Maker","product":"Foo"}]}"#;
+        let catalog = ExploitedVulnerabilities::parse(catalog).expect("a catalog");
+        let package = |version: &str| Package {
+            key: version.to_owned(),
+            name: "Foo".to_owned(),
+            publisher: "Maker".to_owned(),
+            version: version.to_owned(),
+            devices: 2,
+        };
+        let packages = ["1.0", "2.0", "3.0", "unreadable"].map(package);
+        let lists = [(list, source("own.csv"))];
+        let catalog = (catalog, source("exploited.json"));
+        let lines = advisories(&packages, &lists, Some(&catalog));
+        let rows: Vec<_> = lines.iter().map(|line| line.cells().join("|")).collect();
+        let expected = [
+            "Foo 1.0|CVE-1|affected|2.0|high|own.csv, exploited.json|2",
+            "Foo 2.0|CVE-1|affected|3.0|low|own.csv, exploited.json|2",
+            "Foo 3.0|CVE-1|candidate|||exploited.json|2",
+            "Foo unreadable|CVE-1|unknown|2.0|high|own.csv, exploited.json|2",
+        ];
+        assert_eq!(rows, expected);
     }
 }
