@@ -53,7 +53,10 @@ fn every_shipped_question_has_an_answer_and_the_ones_for_jupiterone_are_among_th
     Runtime::new().expect("threads can be started").block_on(async {
         let mut session =
             QuerySession::open(&generation, QuerySettings::default()).await.expect("opened");
-        session.add_history("nexthink_package", &[generation]).await.expect("it has packages");
+        session
+            .add_history("nexthink_package", &[generation], false)
+            .await
+            .expect("it has packages");
         for question in questions.list() {
             // No query for the users of devices is configured.
             if question.language == Language::Sql

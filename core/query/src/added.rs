@@ -48,7 +48,8 @@ impl QuerySession {
             columns: Vec::new(),
             files: Vec::new(),
         };
-        let plan = tables::type_plan(&table, Arc::new(memory), self.withholding.as_mut());
+        let plan =
+            tables::type_plan(&table, &table.name, Arc::new(memory), self.withholding.as_mut());
         let plan = plan.map_err(|error| self.error(&error))?;
         j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow(), false);
         self.register(&table.name, ContentKind::Entity, rows, partial, plan)

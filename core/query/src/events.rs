@@ -58,16 +58,17 @@ impl QuerySession {
         let stored = StoredTable::Events(log.clone());
         let opened = self.keep(&events.name, stored, opened)?;
         let table = declaration(TableKind::Entity, &events.name, &events.class, events, None);
-        let plan = tables::type_plan(&table, Arc::clone(&opened), self.withholding.as_mut())
-            .and_then(|plan| tables::tagged(plan, &events.tags))
-            .map_err(|error| self.error(&error))?;
+        let plan =
+            tables::type_plan(&table, &table.name, Arc::clone(&opened), self.withholding.as_mut())
+                .and_then(|plan| tables::tagged(plan, &events.tags))
+                .map_err(|error| self.error(&error))?;
         j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow(), false);
         self.register(&events.name, ContentKind::Entity, rows, events.partial, plan)?;
         let Some(owner) = &events.from else { return Ok(()) };
         let ends = Some((owner.from_type.clone(), events.name.clone()));
         let table = declaration(TableKind::Relationship, &owner.name, &owner.class, events, ends);
         let plan = edges(&events.name, opened, &owner.from_key)
-            .and_then(|edges| tables::type_plan(&table, edges, None))
+            .and_then(|edges| tables::type_plan(&table, &table.name, edges, None))
             .map_err(|error| self.error(&error))?;
         j1ql::describe(&mut self.graph, &table, plan.schema().as_arrow(), false);
         self.register(&owner.name, ContentKind::Relationship, rows, events.partial, plan)

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use core_store::{Generation, Table};
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Column, ScalarValue};
+use datafusion::datasource::source_as_provider;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
@@ -48,7 +50,8 @@ impl QuerySession {
     }
 
     /// Adds `<type>_history`: the rows of the type in some generations, with `_generation` and
-    /// `_createdAt`. Returns false if none of them has the type.
+    /// `_createdAt`. Returns false if none of them has the type. It is partial if the type is partial in one of them, or
+    /// if generations are missing among them.
     ///
     /// # Errors
     /// [`QueryError::Store`] for damaged files, [`QueryError::Open`], [`QueryError::DuplicateTable`].
@@ -56,13 +59,17 @@ impl QuerySession {
         &mut self,
         type_name: &str,
         generations: &[Generation],
+        are_some_missing: bool,
     ) -> Result<bool, QueryError> {
         let Some(plan) = self.history_plan(type_name, generations).await? else { return Ok(false) };
         let tables = generations.iter().filter_map(|generation| table(generation, type_name));
         let rows = tables.clone().map(|table| table.rows).sum();
-        let partial = tables.clone().any(|table| table.partial);
+        let partial = are_some_missing || tables.clone().any(|table| table.partial);
         let name = format!("{type_name}{SUFFIX}");
         self.register(&name, ContentKind::History, rows, partial, plan)?;
+        if are_some_missing {
+            self.histories_with_gaps.insert(name);
+        }
         Ok(true)
     }
 
@@ -94,12 +101,49 @@ impl QuerySession {
                 groups.push((table, scan));
             }
         }
+        let name = format!("{type_name}{SUFFIX}");
         let plans = groups.into_iter().map(|(table, scan)| {
             let mut withholding = self.withholding.clone();
-            dated(tables::type_plan(table, Arc::new(scan), withholding.as_mut())?)
+            dated(tables::type_plan(table, &name, Arc::new(scan), withholding.as_mut())?)
         });
         let plans: Result<Vec<_>, DataFusionError> = plans.collect();
         plans.and_then(|plans| union(&plans)).map_err(|error| self.error(&error))
+    }
+
+    /// Removes the histories of which a plan reads no generation that has the type partial. A filter on the generation
+    /// alone decides which are read: one partial run should not make every answer doubtful until it is forgotten.
+    pub(crate) fn keep_partial_histories(
+        &self,
+        plan: &LogicalPlan,
+        names: &mut Vec<String>,
+    ) -> Result<(), DataFusionError> {
+        // A generation that is missing is not among those that a filter is compared with.
+        let is_whole_history = |name: &String| {
+            let mut tables = self.tables().iter();
+            tables.any(|table| table.name == *name && table.content == ContentKind::History)
+                && !self.histories_with_gaps.contains(name)
+        };
+        if !names.iter().any(is_whole_history) {
+            return Ok(());
+        }
+        let state = self.context.state();
+        let mut partial = BTreeSet::new();
+        state.optimize(plan)?.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                let provider = source_as_provider(&scan.source)?;
+                let history = provider.downcast_ref::<GenerationScan>();
+                if history
+                    .map(|history| history.reads_partial(&state, &scan.filters))
+                    .transpose()?
+                    == Some(true)
+                {
+                    partial.insert(scan.table_name.table().to_owned());
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        names.retain(|name| !is_whole_history(name) || partial.contains(name));
+        Ok(())
     }
 
     fn named_tables(&self, sql: &str) -> Result<Vec<String>, QueryError> {

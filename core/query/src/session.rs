@@ -1,7 +1,7 @@
 //! A session on one generation: registers its tables, takes SQL that only reads, hands out the answer
 //! in batches.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -64,6 +64,8 @@ pub struct QuerySession {
     pub(crate) graph: Graph,
     /// None if all columns are shown.
     pub(crate) withholding: Option<Withholding>,
+    /// The tables of history that lack generations.
+    pub(crate) histories_with_gaps: BTreeSet<String>,
     /// The properties, by type and name, that change with every run.
     pub(crate) volatile: Vec<(String, String)>,
 }
@@ -113,8 +115,17 @@ impl QuerySession {
             .map_err(|error| QueryError::from_engine(&error, settings.memory_limit_bytes))?;
         let graph = Graph::default();
         let (tables, stored) = (Vec::new(), HashMap::new());
-        let volatile = Vec::new();
-        Ok(Self { context, settings, tables, stored, graph, withholding: None, volatile })
+        let (withholding, histories_with_gaps, volatile) = (None, BTreeSet::new(), Vec::new());
+        Ok(Self {
+            context,
+            settings,
+            tables,
+            stored,
+            graph,
+            withholding,
+            histories_with_gaps,
+            volatile,
+        })
     }
 
     /// Withholds columns of all tables that are added from now on.
@@ -250,17 +261,17 @@ impl QuerySession {
     /// Compares the files that a plan reads with their checksums. Returns the tables that it reads, and the
     /// partial ones among them.
     fn check_files(&self, plan: &LogicalPlan) -> Result<(Vec<String>, Vec<String>), QueryError> {
-        let (mut tables, mut partial) = (Vec::new(), Vec::new());
-        for name in stored::scanned_tables(plan).map_err(|error| self.error(&error))? {
-            if let Some(table) = self.stored.get(&name) {
-                table.check(&name)?;
+        let tables = stored::scanned_tables(plan).map_err(|error| self.error(&error))?;
+        for name in &tables {
+            if let Some(table) = self.stored.get(name) {
+                table.check(name)?;
             }
-            if self.tables.iter().any(|table| table.name == name && table.partial) {
-                partial.push(name.clone());
-            }
-            tables.push(name);
         }
-        Ok((tables, partial))
+        let is_partial =
+            |name: &&String| self.tables.iter().any(|table| table.name == **name && table.partial);
+        let mut partial: Vec<String> = tables.iter().filter(is_partial).cloned().collect();
+        self.keep_partial_histories(plan, &mut partial).map_err(|error| self.error(&error))?;
+        Ok((tables.into_iter().collect(), partial))
     }
 
     /// The tables a statement names and the session does not have: the first of them.
@@ -289,7 +300,7 @@ impl QuerySession {
         let opened = stored::open(&self.context, store, generation.folder(), files).await;
         let stored = StoredTable::Generation(generation.clone(), table.kind);
         let opened = self.keep(&table.name, stored, opened)?;
-        let plan = tables::type_plan(table, opened, self.withholding.as_mut());
+        let plan = tables::type_plan(table, &table.name, opened, self.withholding.as_mut());
         plan.map_err(|error| self.error(&error))
     }
 

@@ -94,16 +94,19 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
     }
 }
 
-/// The plan of one type's table over its stored files, without the columns that are withheld.
+/// The plan of one type's table over its stored files, without the columns that are withheld. `name` is the name of the
+/// table that the files are read for: it differs from that of the type for a history, so that a plan tells which of the
+/// two it reads.
 pub(crate) fn type_plan(
     table: &Table,
+    name: &str,
     stored: Arc<dyn TableProvider>,
     mut withholding: Option<&mut Withholding>,
 ) -> Result<LogicalPlan, DataFusionError> {
     let stored_names: Vec<_> =
         stored.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let scan = LogicalPlanBuilder::scan(&*table.name, provider_as_source(stored), None)?;
-    let column = |name: &str| Expr::Column(Column::new(Some(&*table.name), name));
+    let scan = LogicalPlanBuilder::scan(name, provider_as_source(stored), None)?;
+    let column = |column: &str| Expr::Column(Column::new(Some(name), column));
 
     let mut columns = match table.kind {
         TableKind::Entity => vec![column("_key")],

@@ -214,7 +214,8 @@ impl Reader<'_> {
         }
         let mut has_history = false;
         for type_name in types {
-            let added = session.add_history(&type_name, &past.generations).await;
+            let added =
+                session.add_history(&type_name, &past.generations, past.unreadable > 0).await;
             has_history |= added.map_err(internal)?;
         }
         if !has_history && let Some(since) = since {

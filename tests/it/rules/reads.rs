@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use core_simulator::SavedQuery;
 use serde_json::Value;
 
 use super::{done, findings, scene};
@@ -51,6 +52,37 @@ fn a_rule_reads_history_and_the_users_files_and_names_the_file_that_is_missing()
     let results = tried();
     assert!(results["advisory"]["rows"].as_u64() > Some(0), "{}", results["advisory"]);
     assert!(results["end-of-life"]["failed"].is_string());
+}
+
+#[test]
+fn a_rule_about_history_finds_nothing_while_the_history_is_partial_or_incomplete() {
+    let scene = scene();
+    let j1ql =
+        "FIND nexthink_package WITH _createdOn > date.now - 7 days AS p RETURN p._key AS key";
+    scene.write("rules/packages.toml", &rule("new-package", j1ql));
+    scene.update(|behaviour| {
+        behaviour.failing.insert(SavedQuery::Packages, "ERROR".to_owned());
+    });
+    assert_eq!(scene.run(&[]).ended.exit, Some(7));
+    scene.update(|behaviour| behaviour.failing.clear());
+    scene.run_completely();
+    let unknown = || {
+        let ended = done(&scene, &["rules", "run"]);
+        let expected = "rule new-package: unknown: it reads nexthink_package_history, of which";
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+        assert_eq!(findings(&scene, &[]), [Value::Null; 0]);
+    };
+    unknown();
+    let remark = done(&scene, &["query", j1ql]).stderr;
+    assert!(remark.contains("partial tables"), "{remark}");
+    let remark = done(&scene, &["query", "select _key from nexthink_package"]).stderr;
+    assert!(!remark.contains("partial"), "{remark}");
+
+    let generations = scene.path("store/acme/generations");
+    let oldest = fs::read_dir(&generations).expect("it is a folder");
+    let oldest = oldest.map(|entry| entry.expect("it can be read").path()).min();
+    fs::write(oldest.expect("there are two").join("manifest.json"), "{").expect("it is ours");
+    unknown();
 }
 
 #[test]

@@ -25,6 +25,7 @@ use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::expr_rewriter::unnormalize_cols;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::object_store::ObjectStore;
@@ -52,6 +53,8 @@ pub(super) struct GenerationScan {
 struct StoredTable {
     /// The values of the columns that name the generation of a row.
     generation: Vec<ScalarValue>,
+    /// True if rows may be missing, or were carried over from an earlier generation.
+    partial: bool,
     files: Vec<PartitionedFile>,
 }
 
@@ -86,7 +89,7 @@ impl GenerationScan {
         let columns = columns.map(|(name, of)| Arc::new(Field::new(name, of, false)));
         let columns: Vec<_> = columns.collect();
         let schema = TableSchema::builder(stored).with_table_partition_cols(columns).build();
-        let tables = vec![StoredTable { generation: values, files }];
+        let tables = vec![StoredTable { generation: values, partial: table.partial, files }];
         Ok(Self { folder: folder.to_owned(), store, schema, tables })
     }
 
@@ -97,6 +100,14 @@ impl GenerationScan {
         }
         self.tables.extend(other.tables);
         None
+    }
+
+    /// Returns true if the rows of a partial table can fulfil filters, as far as these are about the generation alone.
+    pub(super) fn reads_partial(&self, state: &dyn Session, filters: &[Expr]) -> Result<bool> {
+        // In a logical plan, columns are named with their table.
+        let filters = unnormalize_cols(filters.iter().cloned());
+        let is_read = self.is_read(state, &filters)?;
+        Ok(self.tables.iter().zip(is_read).any(|(table, is_read)| is_read && table.partial))
     }
 
     /// Returns for each table whether its rows can fulfil filters, as far as these are about the generation alone.

@@ -419,7 +419,7 @@ async fn history_is_a_table_of_all_generations_that_are_given() -> Checked {
                where _createdAt >= '2026-03-02' order by 1, 3";
     assert_eq!(session.types_with_history(sql)?, ["d"]);
     assert!(session.types_with_history("select * from d")?.is_empty());
-    assert!(session.add_history("d", &generations).await?);
+    assert!(session.add_history("d", &generations, false).await?);
     assert_eq!(
         crate::support::rows(&session, sql).await?,
         [
@@ -429,7 +429,7 @@ async fn history_is_a_table_of_all_generations_that_are_given() -> Checked {
             "D,2026-03-04T08:00:00Z,d:1,11",
         ]
     );
-    assert!(!session.add_history("nothing", &generations).await?);
+    assert!(!session.add_history("nothing", &generations, false).await?);
     let error = session.sql("select * from d_histori").err().ok_or("there is no such table")?;
     assert!(error.to_string().starts_with("there is no table d_histori, did you mean d_history?"));
     Ok(())
@@ -479,7 +479,7 @@ async fn an_object_is_created_with_the_first_kept_generation_that_has_it() -> Ch
     let mut session = QuerySession::open(newest, QuerySettings::default()).await?;
     let environment = core_query::Environment { now_ms: 0, parameters: &BTreeMap::new() };
     let kept: Vec<_> = generations[1..3].iter().rev().cloned().collect();
-    session.add_history("d", &kept).await?;
+    session.add_history("d", &kept, false).await?;
     for (query, expected) in [
         (
             "FIND Device AS d RETURN d._key, d._createdOn ORDER BY d._key",

@@ -1,6 +1,6 @@
 //! The history of a type over many generations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs::File;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use core_query::{ColumnView, Format, QuerySession, QuerySettings, Withholding};
-use core_store::Generation;
+use core_store::{Generation, TableDeclaration};
 
 use crate::support::{Checked, Place, answer, entity, rows, text};
 
@@ -25,9 +25,13 @@ impl Kept {
 
     /// Publishes the next generation, a day after the one before.
     fn publish(&mut self, columns: Vec<(&str, ArrayRef)>, class: &[&str]) -> Checked {
+        self.publish_table(entity("d", class, RecordBatch::try_from_iter(columns)?))
+    }
+
+    /// Publishes the next generation with a table of the type.
+    fn publish_table(&mut self, table: (TableDeclaration, RecordBatch, bool)) -> Checked {
         let number = self.generations.len() + 1;
         let (id, day) = (id(number), format!("2026-03-{number:02}T08:00:00Z"));
-        let table = entity("d", class, RecordBatch::try_from_iter(columns)?);
         let generation = self.place.publish_as(&id, &day, vec![table])?;
         self.generations.insert(0, generation);
         Ok(())
@@ -40,7 +44,7 @@ impl Kept {
     async fn session_with(&self, session: QuerySession) -> Result<QuerySession, Box<dyn Error>> {
         let mut session = session;
         session.add_generation(&self.generations[0]).await?;
-        assert!(session.add_history("d", &self.generations).await?);
+        assert!(session.add_history("d", &self.generations, false).await?);
         Ok(session)
     }
 }
@@ -125,6 +129,60 @@ async fn a_filter_may_compare_the_generation_with_an_answer_or_with_a_column() -
         ("select count(*) from d_history where _generation is null", &["0"]),
     ] {
         assert_eq!(rows(&session, sql).await?, expected, "{sql}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_history_is_partial_if_a_generation_that_is_read_of_it_is() -> Checked {
+    let mut kept = Kept::new()?;
+    for is_partial in [false, true, false] {
+        let rows = RecordBatch::try_from_iter(systems(&["10"]))?;
+        let (declaration, rows, _) = entity("d", &["Device"], rows);
+        kept.publish_table((declaration, rows, is_partial))?;
+    }
+    let session = kept.session().await?;
+    let second = id(2);
+    for (sql, is_partial) in [
+        ("select _key from d".to_owned(), false),
+        ("select _key from d_history".to_owned(), true),
+        (format!("select _key from d_history where _generation = '{second}'"), true),
+        (format!("select _key from d_history where _generation <> '{second}'"), false),
+        ("select _key from d_history where _createdAt >= '2026-03-03'".to_owned(), false),
+        ("select _key from d_history where _createdAt >= '2026-03-02'".to_owned(), true),
+        (
+            "select _key from d where _key not in (select _key from d_history \
+             where _createdAt < '2026-03-02')"
+                .to_owned(),
+            false,
+        ),
+        (
+            "select _key from d_history where _createdAt = (select max(_createdAt) from d_history)"
+                .to_owned(),
+            true,
+        ),
+    ] {
+        let expected: &[&str] = if is_partial { &["d_history"] } else { &[] };
+        assert_eq!(session.sql(&sql)?.partial_tables(), expected, "{sql}");
+    }
+    let environment = core_query::Environment { now_ms: 0, parameters: &BTreeMap::new() };
+    let query = "FIND d WITH _createdOn > date(2026-03-02) AS x RETURN x._key";
+    let compiled = session.compile_j1ql(query, environment)?;
+    assert_eq!(session.j1ql(&compiled)?.partial_tables(), ["d_history"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_history_that_lacks_generations_is_partial_whatever_is_read_of_it() -> Checked {
+    let mut kept = Kept::new()?;
+    kept.publish(systems(&["10"]), &["Device"])?;
+    for (are_some_missing, expected) in [(false, &[][..]), (true, &["d_history"])] {
+        let mut session = QuerySession::empty(QuerySettings::default())?;
+        session.add_generation(&kept.generations[0]).await?;
+        session.add_history("d", &kept.generations, are_some_missing).await?;
+        let sql = "select _key from d_history where _createdAt > '2026-03-01'";
+        assert_eq!(session.sql(sql)?.partial_tables(), expected);
+        assert_eq!(session.sql("select _key from d")?.partial_tables(), [""; 0]);
     }
     Ok(())
 }

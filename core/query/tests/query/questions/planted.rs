@@ -229,7 +229,7 @@ pub(super) async fn estate(place: &Place) -> Result<Planted, Box<dyn Error>> {
     let mut session = QuerySession::open(&now, QuerySettings::default()).await?;
     let recorder = Recorder::new(&now)?;
     let generations: [Generation; 2] = [now, before];
-    session.add_history("nexthink_package", &generations).await?;
+    session.add_history("nexthink_package", &generations, false).await?;
     Ok(Planted { now_ms, session, graph, recorder })
 }
 
