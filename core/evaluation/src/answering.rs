@@ -17,8 +17,8 @@ use core_rules::rule::{Language, Rule, RuleQuery};
 use crate::answers::Line;
 use crate::asked::AskedQuestions;
 use crate::rule_files::load_rules;
-use crate::status_table;
 use crate::worker::MEMORY_BYTES;
+use crate::{mistakes, status_table};
 
 /// The time limit for one rule.
 const RULE_DEADLINE: Duration = Duration::from_mins(2);
@@ -54,8 +54,8 @@ pub async fn answer_rules(
             // Without the user's files, only the rules that read them fail.
             let added = reader.add_named(&mut session, rule.query.text()).await;
             added.map_err(|failure| format!("{:#}", failure.error))?;
-            let mut result = start_query(&session, &questions, rule, now_ms)?;
-            write_rows(&mut result, rule, out).await
+            let (mut result, missing) = start_query(&session, &questions, rule, now_ms)?;
+            write_rows(&mut result, missing, rule, out).await
         };
         let answered = match tokio::time::timeout(RULE_DEADLINE, answering).await {
             Ok(answered) => answered,
@@ -91,9 +91,10 @@ async fn session(
     Ok(session)
 }
 
-/// Writes the rows of a rule, without its end.
+/// Writes the rows of a rule, without its end. `missing` are the properties that the generation does not have yet.
 async fn write_rows(
     result: &mut QueryResult,
+    missing: Vec<String>,
     rule: &Rule,
     out: &mut impl Write,
 ) -> Result<(), String> {
@@ -107,7 +108,7 @@ async fn write_rows(
         rule: rule.id.clone(),
         columns,
         reads: result.tables().to_vec(),
-        partial: result.partial_tables().to_vec(),
+        partial: [result.partial_tables(), &missing].concat(),
     };
     line.write(out).map_err(|error| error.to_string())?;
     let writer = ResultWriter::new(Format::Ndjson, &schema, &mut *out);
@@ -119,22 +120,26 @@ async fn write_rows(
     Ok(())
 }
 
+/// Starts the query of a rule. Returns the properties too that the generation does not have yet.
 fn start_query(
     session: &QuerySession,
     questions: &AskedQuestions,
     rule: &Rule,
     now_ms: i64,
-) -> Result<QueryResult, String> {
+) -> Result<(QueryResult, Vec<String>), String> {
     // For a table that a step would make, the error names the missing setting.
     let said = |error: QueryError| format!("{:#}", of_query(error, FailureKind::Internal).error);
     match &rule.query {
-        RuleQuery::Text { language: Language::Sql, text } => session.sql(text).map_err(said),
+        RuleQuery::Text { language: Language::Sql, text } => {
+            Ok((session.sql(text).map_err(said)?, Vec::new()))
+        }
         RuleQuery::Text { language: Language::J1ql, text } => {
             let parameters = BTreeMap::new();
             let environment = Environment { now_ms, parameters: &parameters };
             let compiled = session.compile_j1ql(text, environment);
             let compiled = compiled.map_err(|error| error.render(text))?;
-            session.j1ql(&compiled).map_err(said)
+            let missing = mistakes::check(session, &compiled, text)?;
+            Ok((session.j1ql(&compiled).map_err(said)?, missing))
         }
         RuleQuery::Question { name, parameters, .. } => {
             questions.ask(session, name, parameters, now_ms)
@@ -202,6 +207,24 @@ mod tests {
         let rows: Vec<_> = lines.iter().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(rows, [row, row], "{lines:?}");
         assert!(lines[1].contains(r#""reads":["program_status"]"#), "{lines:?}");
+    }
+
+    #[tokio::test]
+    async fn a_rule_or_question_with_a_misspelt_property_fails_and_says_what_was_meant() {
+        let scene = Scene::new("");
+        scene.publish(Outcome::Complete);
+        let j1ql = "FIND program_status WITH chek = 'a' AS s RETURN s._key AS _key";
+        scene.write("rules/fan.toml", &(rule_text("fan", j1ql) + "language = 'j1ql'\n"));
+        let question = "[[question]]\nid = 'own'\ntitle = 'Which?'\nlanguage = 'j1ql'\n";
+        scene.write("questions/own.toml", &format!("{question}query = \"{j1ql}\"\n"));
+        let asks = rule_text("disk", "").replace("query = ''''''", "question = 'own'");
+        scene.write("rules/disk.toml", &asks);
+        let lines = written(&scene, &["fan", "disk"]).await;
+        for (line, rule) in [(1, "disk"), (3, "fan")] {
+            let failed = format!(r#"#{{"failed":{{"rule":"{rule}","reason":""#);
+            assert!(lines[line].starts_with(&failed), "{lines:?}");
+            assert!(lines[line].contains("did you mean check?"), "{lines:?}");
+        }
     }
 
     #[tokio::test]

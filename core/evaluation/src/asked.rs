@@ -10,6 +10,8 @@ use core_reading::{Reader, of_question, questions};
 use core_rules::questions::{QuestionMistake, SavedQuestions};
 use core_rules::rule::{Language, RuleQuery};
 
+use crate::mistakes;
+
 /// The saved questions, or the reason why they cannot be read. Then only rules that ask a question
 /// fail.
 pub(crate) struct AskedQuestions(Result<Questions, String>);
@@ -25,7 +27,8 @@ impl AskedQuestions {
         questions.find(name).map_err(|error| error.to_string())
     }
 
-    /// Runs a question with parameters. Relative times count from `now_ms`.
+    /// Runs a question with parameters. Relative times count from `now_ms`. Returns the properties too that the
+    /// generation does not have yet.
     ///
     /// # Errors
     /// The reason.
@@ -35,10 +38,15 @@ impl AskedQuestions {
         name: &str,
         parameters: &BTreeMap<String, String>,
         now_ms: i64,
-    ) -> Result<QueryResult, String> {
+    ) -> Result<(QueryResult, Vec<String>), String> {
         let question = self.find(name)?;
-        let asked = session.ask(question, parameters, now_ms);
-        asked.map_err(|error| format!("{:#}", of_question(error).error))
+        let said = |error: QuestionError| format!("{:#}", of_question(error).error);
+        let compiled = session.compiled_question(question, parameters, now_ms).map_err(said)?;
+        let missing = match compiled {
+            Some(compiled) => mistakes::check(session, &compiled, &question.query)?,
+            None => Vec::new(),
+        };
+        Ok((session.ask(question, parameters, now_ms).map_err(said)?, missing))
     }
 
     /// Adds the history that queries and questions read.

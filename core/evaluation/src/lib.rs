@@ -8,6 +8,7 @@ pub mod channels;
 mod evaluate;
 pub mod findings;
 pub mod listing;
+mod mistakes;
 mod report;
 mod rule_files;
 pub mod sending;

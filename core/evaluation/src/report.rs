@@ -204,7 +204,7 @@ pub(crate) fn reason(result: &RuleResult) -> Option<String> {
     match result {
         RuleResult::Complete => None,
         RuleResult::Unknown { partial } => Some(format!(
-            "it reads {}, of which objects may be missing, so that nothing is opened or resolved",
+            "it reads {}, of which objects or values may be missing, so that nothing is opened or resolved",
             partial.join(", ")
         )),
         RuleResult::Failed { reason } => Some(reason.clone()),
@@ -260,8 +260,8 @@ mod tests {
             report.remarks(),
             [
                 "not valid: a.toml:1:1: it is empty",
-                "rule b: unknown: it reads device, user, of which objects may be missing, so that nothing is \
-                 opened or resolved",
+                "rule b: unknown: it reads device, user, of which objects or values may be missing, so that \
+                 nothing is opened or resolved",
                 "rule c: failed: there is no table user",
             ]
         );

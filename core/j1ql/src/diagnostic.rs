@@ -65,11 +65,20 @@ pub struct Warning {
     pub span: Span,
     /// The property that does not exist, if that is the reason.
     pub unknown_property: Option<String>,
+    /// True if a part of the query holds for everything or for nothing, whatever the data is. The answer is hardly the
+    /// one that is meant.
+    pub is_mistake: bool,
 }
 
 impl Warning {
+    /// A remark on something that is understood all the same.
     pub(crate) fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { message: message.into(), span, unknown_property: None }
+        Self { message: message.into(), span, unknown_property: None, is_mistake: false }
+    }
+
+    /// A remark on a part of the query that holds for everything or for nothing.
+    pub(crate) fn mistake(span: Span, message: impl Into<String>) -> Self {
+        Self { is_mistake: true, ..Self::new(span, message) }
     }
 
     /// Returns the message and the line of the query with a caret under the place.

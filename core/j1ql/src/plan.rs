@@ -199,7 +199,7 @@ impl<'a> Plan<'a> {
                 });
             }
             let message = format!("{}, so nothing is left out", error.message);
-            warnings.push(Warning::new(error.span, message));
+            warnings.push(Warning::mistake(error.span, message));
         }
         if !step.is_negated {
             // Ways that end here are not taken further; the others are.

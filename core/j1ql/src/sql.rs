@@ -42,8 +42,9 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Warns of a comparison that never holds.
     pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>) {
-        self.add(Warning::new(span, message));
+        self.add(Warning::mistake(span, message));
     }
 
     /// Notes the types that lack a property where others have it.
@@ -320,7 +321,7 @@ pub(crate) fn warn_unknown(
     let near = similar.map(|similar| format!("; did you mean {similar}?")).unwrap_or_default();
     let message = format!("nothing here has the property {property}{near}");
     let unknown_property = Some(property.to_owned());
-    context.add(Warning { unknown_property, ..Warning::new(span, message) });
+    context.add(Warning { unknown_property, ..Warning::mistake(span, message) });
 }
 
 /// The kind of values that come from several types: text if they differ.

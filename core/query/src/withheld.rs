@@ -73,7 +73,13 @@ impl Withholding {
         let (types, remedy) = (types.join(", "), &self.remedy);
         let message =
             format!("{property} of {types} is withheld and counts as undefined: {remedy}");
-        (!types.is_empty()).then_some(Warning { message, span: *span, unknown_property: None })
+        let (unknown_property, is_mistake) = (None, false);
+        (!types.is_empty()).then_some(Warning {
+            message,
+            span: *span,
+            unknown_property,
+            is_mistake,
+        })
     }
 
     /// Replaces the error for a missing column by one that says that the column is withheld.

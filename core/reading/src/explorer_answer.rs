@@ -140,9 +140,13 @@ impl AskedQuery<'_> {
         let Self { question, text, parameters, now_ms } = self;
         if let Some(question) = question {
             let sql = session.question_sql(question, parameters, now_ms).map_err(of_question)?;
+            let compiled = session.compiled_question(question, parameters, now_ms);
+            let compiled = compiled.map_err(of_question)?;
             record();
             let result = session.ask(question, parameters, now_ms).map_err(of_question)?;
-            return Ok((sql, left_out(&result).into_iter().collect(), result));
+            let warnings = compiled.iter().flat_map(|compiled| &compiled.warnings);
+            let warnings = warnings.map(|warning| warning.render(&question.query));
+            return Ok((sql, warnings.chain(left_out(&result)).collect(), result));
         }
         if !core_query::is_j1ql(text) {
             record();
@@ -290,6 +294,29 @@ mod tests {
         let entries = fixture.tenant.ledger().entries().expect("it can be read");
         let asked = entries.iter().filter(|entry| entry.record.event == "explorer_query");
         assert_eq!(asked.count(), 1, "the same query has one entry");
+    }
+
+    #[tokio::test]
+    async fn a_saved_question_is_answered_with_the_warnings_of_its_query() {
+        let fixture = Fixture::estate();
+        let question = "[[question]]\nid = 'own'\ntitle = 'Which?'\nlanguage = 'j1ql'\n\
+            query = \"FIND nexthink_device WITH nme = 'LAP-1' AS d RETURN d._key\"\n";
+        let own = fixture.folder.path().join("questions");
+        core_files::create_folder(&own).expect("it is ours");
+        core_files::replace_file(&own.join("own.toml"), question.as_bytes()).expect("it is ours");
+        let request = WorkerRequest {
+            query: Asked::Question("own".to_owned()),
+            ..request("", AnswerFormat::Json { limit: 2 })
+        };
+        let terms = Terms { memory_limit_bytes: 64 << 20, remedy: "ask the operator" };
+        let (reader, mut out) = (fixture.reader(Some(fixture.folder.path())), Vec::new());
+        let answered = answered(&reader, terms, &request, &mut out).await;
+        answered.map_err(|failure| failure.error).expect("it can be asked");
+        let text = String::from_utf8(out).expect("it is text");
+        let (_, body) = text.split_once('\n').expect("it has a head");
+        let body: Value = serde_json::from_str(body).expect("it is one object");
+        let warning = body["warnings"][0].as_str().unwrap_or_default();
+        assert!(warning.starts_with("nothing here has the property nme"), "{body}");
     }
 
     #[tokio::test]

@@ -35,6 +35,19 @@ pub(crate) fn internal(error: QueryError) -> Failure {
     of_query(error, FailureKind::Internal)
 }
 
+/// Returns true if a step makes a property of a type, whether any generation has it yet or not.
+pub fn makes_property(type_name: &str, property: &str) -> bool {
+    Step::all().into_iter().any(|step| {
+        let entities = step.entities.iter().filter(|entity| entity.type_name == type_name);
+        let relationships =
+            step.relationships.iter().filter(|relationship| relationship.type_name == type_name);
+        entities.flat_map(|entity| entity.properties).any(|known| known.name == property)
+            || relationships
+                .flat_map(|relationship| relationship.properties)
+                .any(|known| known.name == property)
+    })
+}
+
 /// Returns the types that steps make, with the settings that they need.
 pub fn possible_types() -> Vec<PossibleType> {
     let types = Step::all().into_iter().filter_map(|step| {

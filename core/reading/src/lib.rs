@@ -27,7 +27,7 @@ mod withheld;
 pub use self::answer_file::{AnswerFile, Printed};
 pub use self::as_of::named_generations;
 pub use self::explorer_host::{ExplorerHost, ExplorerSettings, REMEDY, StartWorker};
-pub use self::failure::{of_query, of_question, possible_types};
+pub use self::failure::{makes_property, of_query, of_question, possible_types};
 pub use self::progress::Progress;
 pub use self::question::{AnswerTarget, Question, write_answer};
 pub use self::reader::{Opening, Reader, asks_for_history, questions};
