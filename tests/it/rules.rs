@@ -159,6 +159,32 @@ fn a_mistake_in_a_rule_file_is_told_with_its_place_and_closes_nothing() {
 }
 
 #[test]
+fn a_mistake_in_the_switches_ends_every_command_about_rules_and_no_finding() {
+    let scene = scene();
+    let path = scene.path("rules/switches.toml");
+    fs::write(&path, "off = ['package-in-the-estate']\n").expect("it is ours");
+    scene.run_completely();
+    fs::write(&path, "<<<<<<< HEAD\noff = ['package-in-the-estate']\n").expect("it is ours");
+    for arguments in [
+        &["rules", "run"][..],
+        &["rules", "run", "--dry-run"],
+        &["rules", "list"],
+        &["rules", "test"],
+    ] {
+        let ended = scene.program(arguments);
+        assert_eq!(ended.exit, Some(2), "{arguments:?}");
+        assert!(ended.stderr.contains("switches.toml:1:"), "{arguments:?}: {}", ended.stderr);
+    }
+    let before = scene.query("select 1 from nexthink_package").len();
+    let run = scene.run(&[]);
+    assert_eq!(run.ended.exit, Some(2), "{}", run.ended.stderr);
+    let expected = "it is not known which rules are enabled, so no rule is evaluated";
+    assert!(run.ended.stderr.contains(expected), "{}", run.ended.stderr);
+    assert_eq!(scene.query("select 1 from nexthink_package").len(), before);
+    assert!(!scene.path("store/acme/findings.json").exists());
+}
+
+#[test]
 fn a_rule_asks_a_saved_question_with_its_parameters() {
     let scene = scene();
     fs::create_dir(scene.path("questions")).expect("a folder can be made");

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::answers::Answers;
 use crate::report::{RuleLine, RulesReport};
+use crate::rule_files::check_switches;
 use crate::{channels, sending};
 
 /// The time for which a resolved finding is kept. Milliseconds.
@@ -48,10 +49,11 @@ impl<Source: RuleAnswers> Evaluator<'_, Source> {
     ///
     /// # Errors
     ///
-    /// The findings or the published generation cannot be read, or the findings cannot be written. A rule whose query
-    /// fails is a line of the report.
+    /// It is not known which rules are enabled, the findings or the published generation cannot be read, or the findings
+    /// cannot be written. A rule whose query fails is a line of the report.
     pub async fn evaluate(&self, only: &[String]) -> Result<RulesReport, Failure> {
         let Self { reader, library, .. } = self;
+        check_switches(library)?;
         let mut report = RulesReport::new(library);
         let on: Vec<&KnownRule> = library.rules.iter().filter(|known| known.is_on).collect();
         if on.is_empty() && reader.tenant.state(FILE)?.is_none() {
@@ -105,8 +107,11 @@ impl<Source: RuleAnswers> Evaluator<'_, Source> {
     ///
     /// # Errors
     ///
-    /// The published generation cannot be read.
+    /// The published generation cannot be read, or no rule is named and it is not known which are enabled.
     pub async fn dry_run(&self, ids: &[String]) -> Result<Vec<Trial>, Failure> {
+        if ids.is_empty() {
+            check_switches(self.library)?;
+        }
         let is_chosen = |known: &&KnownRule| match ids {
             [] => known.is_on,
             ids => ids.contains(&known.rule.id),

@@ -23,6 +23,6 @@ pub use self::answers::Answers;
 pub use self::evaluate::{Evaluator, RuleAnswers, Trial};
 pub use self::report::RulesReport;
 pub use self::rule_files::{
-    check_known, check_on, check_problems, load_rules, rules_folder, switch_failure,
+    check_known, check_on, check_problems, check_switches, load_rules, rules_folder, switch_failure,
 };
 pub use self::worker::{MEMORY_BYTES, WorkerProcess};

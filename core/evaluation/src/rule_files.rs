@@ -41,12 +41,27 @@ pub fn check_problems(library: &Library) -> Result<(), Failure> {
     Err(Failure::configuration(format!("rule files are not valid:\n{}", lines.join("\n"))))
 }
 
+/// Checks that it is known which rules are enabled.
+///
+/// # Errors
+///
+/// The file of switches has a mistake.
+pub fn check_switches(library: &Library) -> Result<(), Failure> {
+    match &library.broken_switches {
+        None => Ok(()),
+        Some(problem) => Err(Failure::configuration(format!(
+            "it is not known which rules are enabled, so no rule is evaluated: {problem}"
+        ))),
+    }
+}
+
 /// Checks that the rules with these IDs are there and on, as a run evaluates them. `program` is the command to name.
 ///
 /// # Errors
 ///
-/// One is not there, or is off.
+/// One is not there, or is off, or it is not known which are on.
 pub fn check_on(library: &Library, ids: &[String], program: &str) -> Result<(), Failure> {
+    check_switches(library)?;
     for id in ids {
         if !library.named(id).map_err(switch_failure)?.is_on {
             return Err(Failure::configuration(format!(

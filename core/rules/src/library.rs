@@ -93,6 +93,9 @@ pub struct Library {
     pub rules: Vec<KnownRule>,
     /// Mistakes in files. While there are any, no rule counts as removed.
     pub problems: Vec<Problem>,
+    /// The mistake in the file of switches, if there is one; `problems` has it too. It is not known then which rules are
+    /// enabled, and none counts as enabled.
+    pub broken_switches: Option<Problem>,
 }
 
 /// The file of switches.
@@ -132,18 +135,20 @@ impl Library {
     pub fn load(folder: &Path, questions: &dyn SavedQuestions) -> Self {
         let mut library = Self::default();
         let switches = match read_switches(folder) {
-            Ok(switches) => switches,
+            Ok(switches) => Some(switches),
             Err(problem) => {
-                library.problems.push(problem);
-                Switches::default()
+                library.problems.push(problem.clone());
+                library.broken_switches = Some(problem);
+                None
             }
         };
-        library.add_files(folder, &switches, questions);
+        library.add_files(folder, switches.as_ref(), questions);
         for (name, text) in SHIPPED {
             let document = Document { file: name, text };
             match rule_file::read(document, questions) {
                 Ok(rule) if library.find(&rule.id).is_none() => {
-                    let is_on = switches.on.contains(&rule.id);
+                    let is_on =
+                        switches.as_ref().is_some_and(|switches| switches.on.contains(&rule.id));
                     let text = (*text).to_owned();
                     library.rules.push(KnownRule { rule, origin: Origin::Shipped, is_on, text });
                 }
@@ -174,7 +179,12 @@ impl Library {
         })
     }
 
-    fn add_files(&mut self, folder: &Path, switches: &Switches, questions: &dyn SavedQuestions) {
+    fn add_files(
+        &mut self,
+        folder: &Path,
+        switches: Option<&Switches>,
+        questions: &dyn SavedQuestions,
+    ) {
         let paths = match rule_files(folder) {
             Ok(paths) => paths,
             Err(message) => {
@@ -201,7 +211,7 @@ impl Library {
                         self.problems.push(document.problem_of_file(&message));
                         continue;
                     }
-                    let is_on = !switches.off.contains(&rule.id);
+                    let is_on = switches.is_some_and(|switches| !switches.off.contains(&rule.id));
                     self.rules.push(KnownRule { rule, origin: Origin::File(path), is_on, text });
                 }
                 Err(problems) => self.problems.extend(problems),

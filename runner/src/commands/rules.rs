@@ -7,7 +7,7 @@ use core_cli::{Global, ReportFormat, RowFormat, RulesCommand, RulesRunArguments,
 use core_evaluation::listing::{self, TestResults};
 use core_evaluation::{
     Evaluator, RuleAnswers, RulesReport, WorkerProcess, check_known, check_on, check_problems,
-    load_rules, rules_folder, send_what_waits, switch_failure,
+    check_switches, load_rules, rules_folder, send_what_waits, switch_failure,
 };
 use core_reading::Reader;
 use core_rules::book::Book;
@@ -40,9 +40,11 @@ pub(super) async fn dispatch(global: &Global, command: RulesCommand) -> Result<E
     }
 }
 
-/// The rules that there are.
-fn library(global: &Global) -> Library {
-    load_rules(Some(&opened::folder(global)))
+/// The rules that there are, if it is known which are enabled.
+fn library(global: &Global) -> Result<Library, Failure> {
+    let library = load_rules(Some(&opened::folder(global)));
+    check_switches(&library)?;
+    Ok(library)
 }
 
 /// The findings of the tenant; none if there is no tenant yet, or no rule was ever evaluated.
@@ -102,7 +104,7 @@ pub(super) fn tell_fired(report: &RulesReport, fail_on: Option<SeverityName>) ->
 }
 
 fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
-    let library = library(global);
+    let library = library(global)?;
     let book = book(global)?;
     for problem in &library.problems {
         output::note(&format!("not valid: {problem}"));
@@ -119,7 +121,7 @@ fn list(global: &Global, format: RowFormat) -> Result<Exit, Failure> {
 }
 
 fn explain(global: &Global, id: &str, file: bool, format: ReportFormat) -> Result<Exit, Failure> {
-    let library = library(global);
+    let library = library(global)?;
     let known = library.named(id).map_err(switch_failure)?;
     if file {
         output::result(known.text.trim_end());
@@ -135,7 +137,7 @@ fn explain(global: &Global, id: &str, file: bool, format: ReportFormat) -> Resul
 
 fn switch(global: &Global, ids: &[String], on: bool) -> Result<Exit, Failure> {
     let folder = rules_folder(Some(&opened::folder(global)));
-    let changed = library(global).switch(&folder, ids, on).map_err(switch_failure)?;
+    let changed = library(global)?.switch(&folder, ids, on).map_err(switch_failure)?;
     let word = if on { "enabled" } else { "disabled" };
     let program = system::own_command();
     if changed.is_empty() {
@@ -151,7 +153,7 @@ fn switch(global: &Global, ids: &[String], on: bool) -> Result<Exit, Failure> {
 
 /// Runs the tests of rule files.
 fn test(global: &Global, ids: &[String], format: ReportFormat) -> Result<Exit, Failure> {
-    let library = library(global);
+    let library = library(global)?;
     let chosen: Vec<&KnownRule> = if ids.is_empty() {
         check_problems(&library)?;
         library.rules.iter().collect()

@@ -117,6 +117,39 @@ async fn the_findings_of_a_rule_that_is_gone_are_closed_but_not_while_a_file_has
     assert_eq!(scene.in_state("open"), ["d is found"]);
 }
 
+#[tokio::test]
+async fn without_knowing_which_rules_are_on_none_is_evaluated_and_nothing_ends() {
+    let scene = Scene::new("");
+    scene.add_rule("disk", &keys(&["d"]));
+    scene.add_rule("fan", &keys(&["a"]));
+    scene.write("rules/switches.toml", "off = ['fan']\n");
+    scene.publish(Published::Complete);
+    scene.evaluate().await;
+    let conflict = "<<<<<<< HEAD\noff = ['fan']\n=======\noff = []\n>>>>>>> other\n";
+    scene.write("rules/switches.toml", conflict);
+    scene.add_rule("disk", &keys(&["e"]));
+    scene.pass(1);
+    scene.publish(Published::Complete);
+    let library = load_rules(Some(scene.folder.path()));
+    let evaluator =
+        Evaluator { reader: scene.reader(), library: &library, source: InProcess(&scene) };
+    let refused = [
+        evaluator.evaluate(&[]).await.map(drop),
+        evaluator.dry_run(&[]).await.map(drop),
+        crate::check_on(&library, &["disk".to_owned()], "graph"),
+    ];
+    for refused in refused {
+        let failure = refused.expect_err("the file has a mistake");
+        assert_eq!(failure.kind, core_engine::FailureKind::Configuration);
+        let text = failure.error.to_string();
+        assert!(text.starts_with("it is not known which rules are enabled"), "{text}");
+        assert!(text.contains("switches.toml:1:"), "{text}");
+    }
+    assert_eq!(scene.in_state("open"), ["d is found"]);
+    let tried = evaluator.dry_run(&["fan".to_owned()]).await.expect("it is named");
+    assert_eq!(tried.len(), 1);
+}
+
 /// Answers in this process, and publishes another generation during the first query.
 struct Overtaken<'a> {
     scene: &'a Scene,
