@@ -25,7 +25,7 @@ pub struct QueryArguments {
     /// Ask an older generation: an ID that `history` lists, `previous`, or a day such as 2026-03-01 (UTC)
     #[arg(long, visible_alias = "generation", value_name = "ID|DATE|previous")]
     pub as_of: Option<String>,
-    /// Begin tables such as `nexthink_device_history` here: a day such as 2026-03-01, or 7d for 7 days ago
+    /// Begin tables of SQL such as `nexthink_device_history` here: a day such as 2026-03-01, or 7d for 7 days ago
     #[arg(long, value_name = "TIME", requires = "query")]
     pub since: Option<String>,
     /// Add the tables `diff_entities` and `diff_relationships`: what changed between two generations

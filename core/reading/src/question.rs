@@ -67,7 +67,7 @@ impl<'a> Question<'a> {
     ///
     /// # Errors
     ///
-    /// A time is given and no history is read, or a generation cannot be read.
+    /// A time is given and no table of history is read, or a generation cannot be read.
     pub async fn add_history(
         &self,
         reader: &Reader<'_>,
@@ -75,6 +75,13 @@ impl<'a> Question<'a> {
         last: Option<&GenerationId>,
         since: Option<&str>,
     ) -> Result<(), Failure> {
+        // `_createdOn` needs the whole history: if it began later, every older object would seem new.
+        if since.is_some() && matches!(self, Self::J1ql(_)) {
+            return Err(Failure::configuration(
+                "--since is for tables of history in SQL; in J1QL compare _createdOn: \
+                 FIND Device WITH _createdOn > date.now - 7 days",
+            ));
+        }
         // What cannot be understood is explained when it is asked.
         let types = match self {
             Self::Sql(sql, _) => session.types_with_history(sql).unwrap_or_default(),
@@ -87,7 +94,7 @@ impl<'a> Question<'a> {
         let has_history = reader.add_history(session, last, since, types).await?;
         if since.is_some() && !has_history {
             return Err(Failure::configuration(
-                "--since is for history: tables such as nexthink_device_history in SQL, _createdOn in J1QL",
+                "--since is for tables of history, such as nexthink_device_history",
             ));
         }
         Ok(())

@@ -155,7 +155,26 @@ async fn a_time_since_which_history_is_asked_needs_a_question_about_history() {
     assert_eq!(added(now, None).await, Ok(()));
     assert_eq!(added(past, Some("7d")).await, Ok(()));
     let refused = added(now, Some("7d")).await.expect_err("it asks for no history");
-    assert!(refused.starts_with("--since is for history: "), "{refused}");
+    assert!(refused.starts_with("--since is for tables of history, such as "), "{refused}");
+}
+
+#[tokio::test]
+async fn no_time_cuts_the_history_that_created_on_is_made_of() {
+    let fixture = Fixture::estate();
+    let reader = fixture.reader(None);
+    let last = crate::testing::ESTATE.parse().expect("it is an ID");
+    for text in ["FIND Device WITH _createdOn > date.now - 7 days", "FIND Device"] {
+        let mut session = session(&reader).await;
+        let question = Question::read(&reader, &session, text, None, BTreeMap::new());
+        let question = question.map_err(|failure| failure.error).expect("it is understood");
+        let mut added = async |since| {
+            let added = question.add_history(&reader, &mut session, Some(&last), since).await;
+            added.map_err(|failure| failure.error.to_string())
+        };
+        let refused = added(Some("7d")).await.expect_err("everything would seem new");
+        assert!(refused.contains("WITH _createdOn > date.now - 7 days"), "{refused}");
+        assert_eq!(added(None).await, Ok(()), "{text}");
+    }
 }
 
 #[tokio::test]
