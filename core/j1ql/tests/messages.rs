@@ -166,6 +166,8 @@ const ERRORS: &[(&str, &str, &str)] = &[
     ("FIND Device AS d RETURN «x.osName»", "nothing is named x", "the names are d"),
     ("FIND Device AS d RETURN «cuont»(d)", "there is no function cuont", "did you mean count?"),
     ("FIND Device AS d RETURN sum(«d.osName»)", "sum needs a number", ""),
+    ("FIND Device AS d RETURN sum(«1»)", "sum needs a property", "count(d)"),
+    ("FIND Device RETURN avg(«abs(1) + 2»)", "avg needs a property", "count("),
     ("FIND Device AS d RETURN «d» + 1", "d is an entity", "d.displayName"),
     ("FIND Device AS d RETURN count(«count(d)»)", "no meaning", ""),
     ("FIND Device AS d THAT USES User AS «d»", "the name d is given twice", "of its own"),

@@ -1,6 +1,6 @@
 //! Calculations as SQL.
 
-use crate::syntax::{Arithmetic, Expression};
+use crate::syntax::{Arithmetic, Expression, Function};
 
 /// A calculation in floating point: whole numbers would wrap if they got too large, and division
 /// would drop the remainder. A calculation without a result, such as a division by zero, is
@@ -32,4 +32,10 @@ pub(super) fn has_aggregate(expression: &Expression) -> bool {
                 || arguments.iter().any(|argument| has_aggregate(&argument.value))
         }
     }
+}
+
+/// A sum or a mean over the values of the entities. A sum that is too large is undefined.
+pub(super) fn once_each(function: Function) -> String {
+    let name = if function == Function::Sum { "try_sum" } else { function.name() };
+    format!("{name}(\"value\")")
 }

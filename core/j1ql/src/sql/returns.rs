@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::arithmetic::{self, has_aggregate};
+use super::arithmetic::{self, has_aggregate, once_each};
 use super::condition::{self, Reference};
 use super::paths::Columns;
 use super::{
@@ -323,6 +323,11 @@ impl Writer<'_, '_> {
             }
             _ => {
                 let keys = self.keys_of(argument)?;
+                if keys.is_empty() {
+                    let message = format!("{} needs a property", function.name());
+                    let help = self.plan.counting_help();
+                    return Err(J1qlError::new(span, message).with_help(help));
+                }
                 let sql = if kind.is_some() { sql } else { "CAST(NULL AS DOUBLE)".to_owned() };
                 self.sums.push((function, keys, sql));
                 let sql = format!("{}.\"value\"", Self::sum_table(self.sums.len() - 1, span)?);
@@ -418,12 +423,16 @@ impl Writer<'_, '_> {
                 entity_keys.iter().enumerate().map(|(n, key)| format!("{key} AS \"e{n}\"")),
             );
             inner.push(format!("{value} AS \"value\""));
+            // Paths without the entities have no value, even if the calculation has a default.
+            let present: Vec<String> =
+                (0..entity_keys.len()).map(|n| format!("\"e{n}\" IS NOT NULL")).collect();
             let mut outer = names.clone();
             outer.push(format!("{} AS \"value\"", once_each(*function)));
             let sums = format!(
-                "SELECT {}\nFROM (SELECT DISTINCT {} FROM paths{filter}) AS once{}",
+                "SELECT {}\nFROM (SELECT DISTINCT {} FROM paths{filter}) AS once\nWHERE {}{}",
                 outer.join(", "),
                 inner.join(", "),
+                present.join(" OR "),
                 by(&names)
             );
             tables.push((table, sums));
@@ -477,12 +486,6 @@ impl Writer<'_, '_> {
         }
         Ok(typed.sql)
     }
-}
-
-/// A sum or a mean over the values of the entities. A sum that is too large is undefined.
-fn once_each(function: Function) -> String {
-    let name = if function == Function::Sum { "try_sum" } else { function.name() };
-    format!("{name}(\"value\")")
 }
 
 fn as_text(value: &Typed) -> String {

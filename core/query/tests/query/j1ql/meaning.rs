@@ -237,6 +237,9 @@ async fn counts_are_of_distinct_entities_and_sums_take_each_once() -> Checked {
             ("FIND Device AS d RETURN d.osName, d.displayName, sum(d.memory), avg(d.memory)", &[
                 ",DEV-3,,", "Windows 11,DEV-1,16,16.0", "macOS 15,DEV-2,32,32.0",
             ]),
+            // A path without an alert has no value, whatever the default.
+            ("FIND Device AS d (THAT HAS Alert AS a)? RETURN count(d), count(a), sum(a.score), sum(coalesce(a.score, 1)), avg(coalesce(a.score, 0))", &["3,2,12,12,6.0"]),
+            ("FIND Device AS d (THAT HAS Alert AS a)? RETURN d._key, sum(coalesce(a.score, 1))", &["d1,12", "d2,", "d3,"]),
             // Two of the greatest whole numbers would wrap to -2.
             ("FIND Application AS p RETURN sum(p.size), count(p.size)", &[",3"]),
             ("FIND Application WITH size < 2 AS p RETURN sum(p.size)", &["1"]),

@@ -92,8 +92,9 @@ fn element() -> impl Strategy<Value = ElementParts> {
         .prop_map(|(is_optional, steps)| (is_optional, steps))
 }
 
-/// The result: `ALL` stands for the keys of all names, `last` for the last name.
-const RETURNS: [&str; 14] = [
+/// The result: `ALL` stands for the keys of all names, `last` for the last name, `deep` for the last entity of a step,
+/// which an optional part may lack.
+const RETURNS: [&str; 16] = [
     "",
     "RETURN ALL",
     "RETURN ALL",
@@ -102,6 +103,8 @@ const RETURNS: [&str; 14] = [
     "RETURN ALL ORDER BY DOWN LIMIT 2",
     "RETURN count(last), count(e0.t)",
     "RETURN e0._type, count(last), sum(e0.n), avg(e0.n)",
+    "RETURN sum(coalesce(deep.n, 1)), avg(coalesce(deep.n, 0)), sum(coalesce(deep.n, e0.n, 2))",
+    "RETURN e0._type, sum(coalesce(deep.n, 1)), avg(deep.n * 2)",
     "RETURN last._key, count(e0), min(e0.n), max(e0.t)",
     "RETURN sum(e0.n) / count(e0) + 1, e0._type, count(last.n)",
     "RETURN e0._key, e0.n * 2 - 1, last.n / e0.n, abs(0 - e0.n), -e0.n, 2 ^ e0.n, e0.n ^ 0.5",
@@ -132,7 +135,9 @@ pub(super) fn query() -> impl Strategy<Value = String> {
             keys.collect::<Vec<_>>().join(", ")
         };
         let returned = returned.replace("ALL", &keys("")).replace("DOWN", &keys(" DESC"));
+        let deep = names.iter().rfind(|name| name.starts_with('e')).expect("there is the first");
         let returned = returned.replace("last.", &format!("{last}."));
+        let returned = returned.replace("deep.", &format!("{deep}."));
         format!("{text} {}", returned.replace("(last)", &format!("({last})")))
     })
 }

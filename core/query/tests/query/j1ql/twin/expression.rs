@@ -1,6 +1,6 @@
 //! Calculations of the plain evaluator.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use core_j1ql::syntax::{Arithmetic, Expression, Function, Path, Value as Written};
 
@@ -65,7 +65,9 @@ impl SmallGraph {
 
     /// An aggregate over the distinct objects of a name.
     fn aggregate(&self, ways: &[&Way], function: Function, argument: &Expression) -> Option<Value> {
-        let Expression::Selector(path) = argument else { panic!("the twin knows selectors only") };
+        let Expression::Selector(path) = argument else {
+            return self.aggregate_of_calculation(ways, function, argument);
+        };
         let name = &path.parts[0];
         let objects: BTreeSet<Object> =
             ways.iter().filter_map(|way| way.names.get(name).copied()).collect();
@@ -90,6 +92,36 @@ impl SmallGraph {
             Function::Average => sum().map(|sum| Value::Float(sum as f64 / values.len() as f64)),
             Function::Min => values.into_iter().min_by(Value::compare),
             Function::Max => values.into_iter().max_by(Value::compare),
+            other => panic!("the twin does not know {}", other.name()),
+        }
+    }
+
+    /// A sum or mean of a calculation, which has one value for all ways with the same objects, and none for a way
+    /// that has none of them.
+    fn aggregate_of_calculation(
+        &self,
+        ways: &[&Way],
+        function: Function,
+        argument: &Expression,
+    ) -> Option<Value> {
+        let mut values: BTreeMap<Vec<Option<Object>>, Option<Value>> = BTreeMap::new();
+        for way in ways {
+            let objects = selectors(argument).into_iter();
+            let objects = objects.map(|path| way.names.get(&path.parts[0]).copied());
+            let objects: Vec<Option<Object>> = objects.collect();
+            if objects.iter().any(Option::is_some) {
+                values.entry(objects).or_insert_with(|| self.evaluate(argument, &[way]));
+            }
+        }
+        let values: Vec<Value> = values.into_values().flatten().collect();
+        let sum = (!values.is_empty()).then(|| values.iter().map(float).sum::<f64>())?;
+        let is_whole = values.iter().all(|value| matches!(value, Value::Number(_)));
+        match function {
+            #[expect(clippy::cast_possible_truncation, reason = "small whole numbers")]
+            Function::Sum if is_whole => Some(Value::Number(sum as i64)),
+            Function::Sum => Some(Value::Float(sum)),
+            #[expect(clippy::cast_precision_loss, reason = "a few values")]
+            Function::Average => Some(Value::Float(sum / values.len() as f64)),
             other => panic!("the twin does not know {}", other.name()),
         }
     }
