@@ -159,8 +159,8 @@ fn read_query(
                     "parameters belong to a `question`; write values into the query",
                 );
             }
-            let is_find = text.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("find"));
-            let guessed = if is_find { Language::J1ql } else { Language::Sql };
+            let is_j1ql = core_j1ql::is_j1ql(text);
+            let guessed = if is_j1ql { Language::J1ql } else { Language::Sql };
             let language = file.language.unwrap_or(guessed);
             Some(RuleQuery::Text { language, text: text.to_owned() })
         }
@@ -232,9 +232,18 @@ message = "{{ key }} is silent"
         let rule = read(Document { file: "r.toml", text: RULE }, &NoQuestions).expect("valid");
         assert_eq!((rule.hold, rule.clear_after, rule.max_findings), (1, 1, 5_000));
         assert!(matches!(rule.query, RuleQuery::Text { language: Language::J1ql, .. }));
-        let sql = RULE.replace("FIND nexthink_device AS d RETURN d._key AS key", "select 1 as key");
-        let rule = read(Document { file: "r.toml", text: &sql }, &NoQuestions).expect("valid");
-        assert!(matches!(rule.query, RuleQuery::Text { language: Language::Sql, .. }));
+        let find = "FIND nexthink_device AS d RETURN d._key AS key";
+        for (query, language) in [
+            ("select 1 as key", Language::Sql),
+            ("findings", Language::Sql),
+            ("/* devices */ find Device AS d RETURN d._key AS key", Language::J1ql),
+            ("\u{200B}FIND Device AS d RETURN d._key AS key", Language::J1ql),
+        ] {
+            let text = RULE.replace(find, query);
+            let rule = read(Document { file: "r.toml", text: &text }, &NoQuestions).expect(query);
+            let RuleQuery::Text { language: found, .. } = rule.query else { panic!("{query}") };
+            assert_eq!(found, language, "{query}");
+        }
     }
 
     #[test]
