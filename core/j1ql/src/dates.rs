@@ -1,6 +1,6 @@
 //! Moments relative to now, by the calendar in UTC.
 
-use jiff::{Span as Duration, Timestamp, tz::TimeZone};
+use jiff::{Span as Duration, Timestamp, civil, tz::TimeZone};
 
 use crate::diagnostic::{J1qlError, Span};
 use crate::syntax::{Date, DateBase, Offset, Unit};
@@ -13,6 +13,21 @@ pub(crate) fn resolve(date: &Date, now_ms: i64, span: Span) -> Result<i64, J1qlE
     };
     let moment = date.offsets.iter().try_fold(base, |ms, offset| moved(ms, *offset));
     moment.ok_or_else(|| J1qlError::new(span, "the date is beyond the calendar"))
+}
+
+/// Reads a year, a month, a day or a time of ISO 8601; without a zone in UTC. Milliseconds since
+/// 1970-01-01 UTC.
+pub(crate) fn moment_ms(text: &str) -> Option<i64> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Some(moment.as_millisecond());
+    }
+    let completed = match text.len() {
+        4 => format!("{text}-01-01"),
+        7 => format!("{text}-01"),
+        _ => text.to_owned(),
+    };
+    let local = completed.parse::<civil::DateTime>().ok()?;
+    Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
 fn moved(ms: i64, Offset { amount, unit }: Offset) -> Option<i64> {

@@ -1,9 +1,7 @@
 //! Conditions, and the values in them.
 
-use jiff::civil;
-use jiff::tz::TimeZone;
-
 use super::{Parser, is_keyword, template};
+use crate::dates;
 use crate::diagnostic::J1qlError;
 use crate::lexer::{Symbol, TokenKind};
 use crate::syntax::{
@@ -289,26 +287,11 @@ impl Parser<'_> {
 
     /// Reads the content of `date(…)`.
     fn moment(&self, text: &str) -> Result<i64, J1qlError> {
-        moment_ms(text.trim().trim_matches(['\'', '"'])).ok_or_else(|| {
+        dates::moment_ms(text.trim().trim_matches(['\'', '"'])).ok_or_else(|| {
             let error = J1qlError::new(self.span(), "this is no date");
             error.with_help("write date(2026-01-31) or date(2026-01-31T08:00:00Z)")
         })
     }
-}
-
-/// Reads a year, a month, a day or a time of ISO 8601; without a zone in UTC. Milliseconds since
-/// 1970-01-01 UTC.
-fn moment_ms(text: &str) -> Option<i64> {
-    if let Ok(moment) = text.parse::<jiff::Timestamp>() {
-        return Some(moment.as_millisecond());
-    }
-    let completed = match text.len() {
-        4 => format!("{text}-01-01"),
-        7 => format!("{text}-01"),
-        _ => text.to_owned(),
-    };
-    let local = completed.parse::<civil::DateTime>().ok()?;
-    Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
 fn unit(word: &str) -> Option<Unit> {

@@ -229,8 +229,15 @@ fn constant(
         Value::Parameter(name) => {
             let text = parameter(name, span, context)?;
             typed(text, kind.unwrap_or(Kind::Text)).ok_or_else(|| {
-                let kind = kind.map_or("a text", Kind::describe);
-                J1qlError::new(span, format!("the parameter {name} has to be {kind}"))
+                let described = kind.map_or("a text", Kind::describe);
+                let message = format!("the parameter {name} has to be {described}");
+                let error = J1qlError::new(span, message);
+                if kind != Some(Kind::Time) {
+                    return error;
+                }
+                error.with_help(
+                    "write 2026-01-31, 2026-01-31T08:00:00Z or milliseconds since 1970-01-01 UTC",
+                )
             })?
         }
         Value::Undefined => unreachable!("undefined is compared elsewhere"),
@@ -246,7 +253,10 @@ fn typed(text: &str, kind: Kind) -> Option<Constant> {
             Some(Constant::Number(number_literal(number)))
         }
         Kind::Boolean => text.parse().ok().map(Constant::Boolean),
-        Kind::Time => text.parse().ok().map(Constant::Time),
+        // As a date first: `2026` is a year, as in `date(2026)`.
+        Kind::Time => {
+            dates::moment_ms(text.trim()).or_else(|| text.parse().ok()).map(Constant::Time)
+        }
     }
 }
 

@@ -327,6 +327,27 @@ async fn a_parameter_is_a_value_and_never_a_part_of_the_query() -> Checked {
 }
 
 #[tokio::test]
+async fn a_parameter_that_is_a_time_may_have_each_form_of_a_date() -> Checked {
+    let estate = estate().await?;
+    let query = "FIND Device WITH lastSeenOn >= ${param.since} AS d RETURN d._key";
+    let ms = "1740787200000";
+    for since in ["2025", "2025-03", "2025-03-01", "2025-03-01T00:00:00Z", "2025-03-01T08:00", ms] {
+        let dated = format!("FIND Device WITH lastSeenOn >= date({since}) AS d RETURN d._key");
+        let dated = if since == ms { None } else { Some(estate.answer(&dated, &[]).await?) };
+        let answer = estate.answer(query, &[("since", since)]).await?;
+        assert!(answer.len() > 1, "{since}: {answer:?}");
+        assert!(dated.is_none_or(|dated| dated == answer), "{since}: {answer:?}");
+    }
+    assert_eq!(estate.answer(query, &[("since", "2999-01-01")]).await?[1..], [""; 0]);
+    for wrong in ["yesterday", "2026-02-30", ""] {
+        let error = estate.answer(query, &[("since", wrong)]).await;
+        let error = error.expect_err("no time").to_string();
+        assert!(error.contains("the parameter since has to be a time"), "{error}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_text_finds_entities_of_all_types_in_any_case() -> Checked {
     let estate = estate().await?;
     check(&estate, &[("FIND 'EDITOR' AS x RETURN x._key, x._type", &["p1,nexthink_package"])])
