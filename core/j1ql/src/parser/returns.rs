@@ -11,7 +11,9 @@ type Operand = Spanned<Expression>;
 
 impl Parser<'_> {
     pub(super) fn returns(&mut self) -> Result<Returns, J1qlError> {
-        if self.take_word("TREE") {
+        // Anything may be named `tree`.
+        let is_name = self.ahead(1) == &TokenKind::Symbol(Symbol::Dot);
+        if !is_name && self.take_word("TREE") {
             return Ok(Returns::Tree);
         }
         let mut items = vec![self.item()?];

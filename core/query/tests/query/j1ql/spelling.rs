@@ -47,6 +47,15 @@ async fn a_class_is_in_title_case_a_type_in_snake_case_and_neither_in_another_ca
 }
 
 #[tokio::test]
+async fn a_name_may_be_tree() -> Checked {
+    let estate = estate().await?;
+    let query = "FIND Device AS tree RETURN tree.displayName, tree.memory";
+    assert_eq!(rows(&estate, query).await?, ["DEV-1,16", "DEV-2,32", "DEV-3,"]);
+    assert_eq!(rows(&estate, "FIND Device AS tree RETURN tree").await?.len(), 3);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_entity_without_a_name_is_called_by_its_class_or_type() -> Checked {
     let estate = estate().await?;
     let pairs = ["u1,d1", "u1,d2", "u2,d2"];
