@@ -40,20 +40,7 @@ fn name(character: char) -> Option<&'static str> {
         ' ' => return None,
         it if it.is_control() => "a control character",
         it if it.is_whitespace() => "a space of another kind",
-        '\u{ad}'
-        | '\u{34f}'
-        | '\u{61c}'
-        | '\u{115f}'..='\u{1160}'
-        | '\u{17b4}'..='\u{17b5}'
-        | '\u{180b}'..='\u{180f}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0f}'
-        | '\u{ffa0}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e0fff}' => "an invisible character",
+        it if core_terminal::is_invisible(it) => "an invisible character",
         _ => return None,
     })
 }

@@ -3,6 +3,8 @@
 //! Queries are pasted from web pages and chats, so curly quotes count as straight ones and invisible
 //! characters are skipped, each with a warning.
 
+use core_terminal::is_invisible;
+
 use crate::diagnostic::{J1qlError, Span, Warning};
 
 /// A piece of the query and its place.
@@ -352,11 +354,6 @@ fn is_word_part(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '_' | '@')
 }
 
-/// Characters that a pasted text may have between words, and that are no white space.
-pub(crate) fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}' | '\u{00AD}')
-}
-
 /// The quotes that may end a text which begins with this one.
 fn closing_quote(open: char) -> Option<&'static [char]> {
     match open {
@@ -431,9 +428,9 @@ mod tests {
     #[test]
     fn pasted_quotes_and_invisible_characters_are_read_with_a_warning() {
         let (tokens, warnings) =
-            tokens("FIND\u{200B} x = \u{201C}a\u{201D}").expect("it has tokens");
+            tokens("FIND\u{200B}\u{61C} x = \u{201C}a\u{201D}").expect("it has tokens");
         assert_eq!(tokens[3].kind, TokenKind::Text("a".to_owned()));
-        assert_eq!(warnings.len(), 2);
+        assert_eq!(warnings.len(), 3);
     }
 
     #[test]

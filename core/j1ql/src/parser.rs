@@ -3,6 +3,8 @@
 mod filter;
 mod returns;
 
+use core_terminal::is_invisible;
+
 use crate::diagnostic::{J1qlError, Span, Warning, most_similar};
 use crate::lexer::{self, Symbol, Token, TokenKind};
 use crate::syntax::{
@@ -45,7 +47,7 @@ const FOREIGN: [(&str, &str); 15] = [
 
 /// Returns whether a text is meant as J1QL: it begins with `FIND`, after white space and comments.
 pub fn is_j1ql(text: &str) -> bool {
-    let is_blank = |next: char| next.is_whitespace() || lexer::is_invisible(next);
+    let is_blank = |next: char| next.is_whitespace() || is_invisible(next);
     let mut rest = text.trim_start_matches(is_blank);
     while let Some(comment) = rest.strip_prefix("/*") {
         let after = comment.split_once("*/").map_or("", |(_, after)| after);

@@ -24,6 +24,26 @@ fn names(text: &str, identifier_kind: IdentifierKind, identifier: &str) -> bool 
 }
 
 #[test]
+fn an_invisible_character_hides_no_address() {
+    let invisible = [
+        '\u{34f}',
+        '\u{61c}',
+        '\u{180b}',
+        '\u{180e}',
+        '\u{206a}',
+        '\u{3164}',
+        '\u{fe0f}',
+        '\u{fff9}',
+        '\u{e0001}',
+        '\u{e0100}',
+    ];
+    for character in invisible {
+        let text = format!("LT of zoe.quu{character}xberg@acme.example");
+        assert!(names(&text, IdentifierKind::Address, MAIL), "{text:?}");
+    }
+}
+
+#[test]
 fn a_full_form_is_found_anywhere_in_a_text() {
     let mails = [
         "https://intranet/u/zoe.quuxberg@acme.example/x",

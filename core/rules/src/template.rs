@@ -2,6 +2,7 @@
 //!
 //! A text is one line of plain characters. Each channel escapes it as needed.
 
+use core_terminal::is_hidden;
 use jiff::Timestamp;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
@@ -84,16 +85,13 @@ fn time(value: &Value, format: &str) -> String {
     }
 }
 
-/// Returns a text as one line: control characters, line breaks and characters that change the direction of writing
-/// become spaces, and it is cut after `max_chars` characters.
+/// Returns a text as one line: control characters, line breaks, characters that change the direction of writing and
+/// others that cannot be seen become spaces, and it is cut after `max_chars` characters.
 pub fn one_line(text: &str, max_chars: usize) -> String {
     let mut line = String::with_capacity(text.len().min(4 * max_chars));
     let mut characters = text.trim().chars();
     for character in characters.by_ref().take(max_chars) {
-        let is_hidden = character.is_control()
-            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}'
-                | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-        line.push(if is_hidden { ' ' } else { character });
+        line.push(if is_hidden(character) { ' ' } else { character });
     }
     if characters.next().is_some() {
         line.push('…');
@@ -109,9 +107,9 @@ mod tests {
 
     #[test]
     fn a_row_becomes_one_line() {
-        let row = json!({ "name": "A\nB\u{202e}", "seen": "2026-03-01T10:20:30Z", "ms": 0, "none": null });
+        let row = json!({ "name": "A\nB\u{61c}\u{202e}❤\u{fe0f}", "seen": "2026-03-01T10:20:30Z", "ms": 0, "none": null });
         let table = [
-            ("{{ name }} since {{ seen | date }}", Ok("A B  since 2026-03-01")),
+            ("{{ name }} since {{ seen | date }}", Ok("A B  ❤\u{fe0f} since 2026-03-01")),
             ("{{ seen | time }} {{ ms | date }}", Ok("2026-03-01 10:20 UTC 1970-01-01")),
             ("{{ none }} {{ none | date }}", Ok("unknown unknown")),
             ("{{ nme }}", Err("it names a column that the row does not have")),

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use crate::is_hidden;
+
 /// Shows control, bidirectional and zero-width characters as escapes: `\n`, `\u{1b}`, `\u{202e}`.
 /// For people; the result cannot be read back, since `\` itself stays.
 pub fn escape_for_terminal(text: &str) -> Cow<'_, str> {
@@ -33,24 +35,6 @@ fn escape(text: &str, write: impl Fn(char, &mut String)) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Returns whether a character steers a terminal, turns the direction of text, or has no width, so that
-/// two different texts look alike. Combining marks are left alone: languages need them.
-pub fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            // Soft hyphen, grapheme joiner, Arabic letter mark, invisible letters and vowels.
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            // Mongolian separator; zero-width spaces and joiners, directional marks.
-            | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            // Line separators, embeddings and overrides; invisible operators and isolates.
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            // Hangul fillers, byte order mark, annotations, invisible tags.
-            | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +48,9 @@ mod tests {
             ("\u{9b}31m\u{7f}", "\\u{9b}31m\\u{7f}"),
             ("cod\u{202e}exe", "cod\\u{202e}exe"),
             ("ad\u{200b}min\u{feff}", "ad\\u{200b}min\\u{feff}"),
+            ("a\u{fff0}\u{1d173}\u{e01f0}", "a\\u{fff0}\\u{1d173}\\u{e01f0}"),
+            // They choose a picture of the character before them, and no text is read without them.
+            ("❤\u{fe0f} 葛\u{e0100}", "❤\u{fe0f} 葛\u{e0100}"),
             ("pass\u{ad}word\u{2060}\u{e0041}", "pass\\u{ad}word\\u{2060}\\u{e0041}"),
         ];
         for (text, shown) in table {

@@ -3,6 +3,7 @@
 use core_model::entity::EntityType;
 use core_model::relationship::{End, RelationshipType};
 use core_model::step::Step;
+use core_terminal::is_hidden;
 use jiff::tz::TimeZone;
 
 use super::StepTables;
@@ -278,7 +279,7 @@ fn key_defect(cell: &str, entity: &EntityType) -> Option<QuarantineReason> {
         _ if cell.eq_ignore_ascii_case(entity.key_column) => Some(QuarantineReason::RepeatedHeader),
         1..=MAX_KEY_BYTES if cell.bytes().all(|byte| matches!(byte, b' '..=b'~')) => None,
         1..=MAX_KEY_BYTES => {
-            cell.chars().any(is_invisible).then_some(QuarantineReason::InvisibleKey)
+            cell.chars().any(is_unreadable).then_some(QuarantineReason::InvisibleKey)
         }
         _ => Some(QuarantineReason::LongKey),
     }
@@ -286,14 +287,10 @@ fn key_defect(cell: &str, entity: &EntityType) -> Option<QuarantineReason> {
 
 /// Returns true for a character that leaves no mark, looks like a space, changes the writing
 /// direction, or stands for one that is not text.
-fn is_invisible(character: char) -> bool {
-    character.is_control()
+fn is_unreadable(character: char) -> bool {
+    is_hidden(character)
         || (!character.is_ascii() && character.is_whitespace())
-        || matches!(
-            character,
-            '\u{a0}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | char::REPLACEMENT_CHARACTER
-        )
+        || character == char::REPLACEMENT_CHARACTER
 }
 
 /// The numbers of each row's entity, if the step itself makes the type.

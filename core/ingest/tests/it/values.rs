@@ -134,12 +134,24 @@ fn g9_a_key_may_have_any_visible_text_up_to_256_bytes() {
         let account = ingest(&mut graph, &PARCELS, &format!("parcel.uid\n\"{cell}\"\n"));
         account.decoder.quarantine.listed.first().map(|row| row.reason)
     };
-    for cell in ["..", "../../etc", "#", "a|b", "a:b", "%7C", "a/b\\c", &"é".repeat(128)] {
+    for cell in
+        ["..", "../../etc", "#", "a|b", "a:b", "%7C", "a/b\\c", "葛\u{e0100}", &"é".repeat(128)]
+    {
         assert_eq!(key(cell), None, "{cell}");
     }
     assert_eq!(key(&"x".repeat(64 * 1024)), Some(QuarantineReason::LongKey));
     assert_eq!(key(&"x".repeat(257)), Some(QuarantineReason::LongKey));
-    for cell in ["a\u{1b}b", "a\nb", "a\u{7f}", "a\u{200d}b"] {
+    for cell in [
+        "a\u{1b}b",
+        "a\nb",
+        "a\u{7f}",
+        "a\u{200d}b",
+        "a\u{34f}",
+        "\u{61c}a",
+        "a\u{3164}",
+        "\u{a0}a",
+        "\u{fffd}",
+    ] {
         assert_eq!(key(cell), Some(QuarantineReason::InvisibleKey), "{cell:?}");
     }
 }

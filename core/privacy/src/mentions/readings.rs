@@ -1,6 +1,7 @@
 //! Decoded readings of a text: percent-encoding, HTML entities, JSON escapes, base64 and
 //! hexadecimal digits, compatible and invisible characters, also nested.
 
+use core_terminal::is_invisible;
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -67,7 +68,8 @@ pub fn may_be_encoded(text: &[u8]) -> bool {
 fn decoded(text: &str, doubt: Doubt) -> Vec<String> {
     let mut decoded = Vec::new();
     if !text.is_ascii() {
-        decoded.push(text.nfkc().filter(|character| !is_invisible(*character)).collect());
+        // First without invisible characters, since one between a letter and its accent keeps them apart.
+        decoded.push(text.chars().filter(|character| !is_invisible(*character)).nfkc().collect());
     }
     if text.contains('%') {
         decoded.extend(without_percents(text));
@@ -88,12 +90,6 @@ fn decoded(text: &str, doubt: Doubt) -> Vec<String> {
         decoded.push(decoded_words.join("\n"));
     }
     decoded
-}
-
-/// Returns true for characters that show nothing, and so hide nothing from a reader.
-fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(character, '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Decodes percent-encoding (`%40` to `@`); `None` if the result is not a text.
@@ -236,6 +232,7 @@ mod tests {
             "zo\\u00e9\\/quux@acme.example".to_owned(),
             "zo&eacute &lt;zo&#xE9;/quux&commat;acme&#46;example&gt;".to_owned(),
             "zo\u{200b}é/quux＠acme.example".to_owned(),
+            "zoe\u{34f}\u{301}/quux@acme.example".to_owned(),
         ];
         for text in table {
             let readings = readings(&text, Doubt::Excluded);
