@@ -9,7 +9,6 @@ mod output;
 mod pager;
 mod progress;
 mod run_process;
-mod service_manager;
 mod signals;
 mod steps;
 mod system;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use core_cli::{Global, RunArguments, ScheduleArguments};
 use core_explorer::Connections;
-use core_operations::{Bulletin, Context, Scheduler};
+use core_operations::{Bulletin, Context, Scheduler, ServiceManager};
 use tokio::net::TcpListener;
 
 use crate::config::ENVIRONMENT;
@@ -13,7 +13,6 @@ use crate::exit::{EXIT_CODE_TABLE, Exit, Failure};
 use crate::host::host;
 use crate::output::{self, Printer};
 use crate::run_process::Launcher;
-use crate::service_manager::ServiceManager;
 use crate::signals::{Hangups, signal};
 
 /// Runs tenants by their timetables until a signal.
@@ -41,7 +40,7 @@ pub(super) async fn schedule(
             output::note(&format!("/healthz, /readyz and /metrics are at {address}"));
         }
     }
-    let mut manager = ServiceManager::new();
+    let mut manager = ServiceManager::from_environment();
     ServiceManager::ready();
     loop {
         scheduler.start_due();

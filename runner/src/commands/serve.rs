@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use core_cli::{Global, ServeArguments, ServeCommand};
 use core_explorer::{Connections, Explorer, Listening, ProxyUsers, Settings, Tls, Tokens};
+use core_operations::ServiceManager;
 use core_postgres_wire::Clients;
 use core_reading::{ExplorerHost, ExplorerSettings, StartWorker};
 use tokio::net::TcpListener;
@@ -16,7 +17,6 @@ use tokio::sync::oneshot;
 
 use super::opened::Opened;
 use crate::exit::{Exit, Failure};
-use crate::service_manager::ServiceManager;
 use crate::signals::signal;
 use crate::{host, output, system, typed};
 
@@ -77,7 +77,7 @@ async fn run(global: &Global, arguments: &ServeArguments) -> Result<Exit, Failur
     // Listened for before anyone knows the address, so that no signal is lost.
     let stopped = signal();
     announce(global, &url, clients.url().as_deref());
-    let mut manager = ServiceManager::new();
+    let mut manager = ServiceManager::from_environment();
     ServiceManager::ready();
     if arguments.open && !system::open_in_browser(&url) {
         output::note("no browser could be started: open the address yourself");

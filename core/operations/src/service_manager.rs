@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 /// The service manager of this process.
-pub(crate) struct ServiceManager {
+#[derive(Debug)]
+pub struct ServiceManager {
     /// The text that it has shown last.
     status: String,
     watchdog: Option<Duration>,
@@ -14,23 +15,23 @@ pub(crate) struct ServiceManager {
 
 impl ServiceManager {
     /// Asks which notices the service manager expects.
-    pub(crate) fn new() -> Self {
+    pub fn from_environment() -> Self {
         Self { status: String::new(), watchdog: watchdog() }
     }
 
     /// The longest time between two signs of life, if the manager expects any: half of what it grants.
-    pub(crate) fn sign_of_life_interval(&self) -> Option<Duration> {
+    pub fn sign_of_life_interval(&self) -> Option<Duration> {
         self.watchdog.map(|granted| granted / 2)
     }
 
     /// Says that the program works, from now on or again after a reload.
-    pub(crate) fn ready() {
+    pub fn ready() {
         #[cfg(target_os = "linux")]
         send(&[sd_notify::NotifyState::Ready]);
     }
 
     /// Says that the program reads its configuration again.
-    pub(crate) fn reloading() {
+    pub fn reloading() {
         #[cfg(target_os = "linux")]
         {
             use sd_notify::NotifyState;
@@ -42,13 +43,13 @@ impl ServiceManager {
     }
 
     /// Says that the program ends.
-    pub(crate) fn stopping() {
+    pub fn stopping() {
         #[cfg(target_os = "linux")]
         send(&[sd_notify::NotifyState::Stopping]);
     }
 
     /// Gives a sign of life, and a new text for `systemctl status` if it has changed.
-    pub(crate) fn alive(&mut self, status: &str) {
+    pub fn alive(&mut self, status: &str) {
         #[cfg(target_os = "linux")]
         {
             use sd_notify::NotifyState;
@@ -63,7 +64,7 @@ impl ServiceManager {
     }
 
     /// Gives signs of life for as long as this is polled.
-    pub(crate) async fn keep_alive(&mut self, status: &str) {
+    pub async fn keep_alive(&mut self, status: &str) {
         loop {
             self.alive(status);
             match self.sign_of_life_interval() {
