@@ -11,6 +11,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use core_engine::Moment;
 
+/// The name of this program's processes.
+#[cfg(unix)]
+const PROCESS_NAME: &str = "nexthink-graph";
+
 /// Returns the time by the clock of this machine.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 pub(crate) fn now() -> Moment {
@@ -76,7 +80,15 @@ pub(crate) fn protect_process() {
         let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     }
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    {
+        use rustix::fs::{Mode, OFlags};
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // A process that was started as /proc/self/exe is called `exe` in lists of processes. The file of the name is
+        // out of reach once the process has no dumps.
+        let name = rustix::fs::open("/proc/self/comm", OFlags::WRONLY, Mode::empty());
+        let _ = name.and_then(|name| rustix::io::write(&name, PROCESS_NAME.as_bytes()));
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
 }
 
 /// The command line of this process with more flags in front, to be run in another process.
@@ -85,18 +97,24 @@ pub(crate) fn protect_process() {
 ///
 /// The system does not say where the program lies.
 pub(crate) fn this_command(flags: &[&str]) -> io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = own_program()?;
     command.args(flags).args(std::env::args_os().skip(1));
     Ok(command)
 }
 
-/// This program, to be run in another process.
+/// This program, to be run in another process: the file that this process runs, also after an upgrade has replaced it.
 ///
 /// # Errors
 ///
 /// The system does not say where the program lies.
 pub(crate) fn own_program() -> io::Result<Command> {
-    Ok(Command::new(std::env::current_exe()?))
+    if !cfg!(target_os = "linux") {
+        return Ok(Command::new(std::env::current_exe()?));
+    }
+    let mut command = Command::new("/proc/self/exe");
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::arg0(&mut command, PROCESS_NAME);
+    Ok(command)
 }
 
 /// Limits the memory that this process can allocate, and ends it when its parent ends. A failed allocation

@@ -2,11 +2,15 @@
 #![cfg(unix)]
 
 use std::collections::BTreeSet;
+#[cfg(target_os = "linux")]
+use std::process::Command;
 use std::time::Duration;
 
 use core_simulator::TenantSpec;
 use serde_json::{Value, json};
 
+#[cfg(target_os = "linux")]
+use crate::kit::start_command;
 use crate::kit::{Running, Scene, ask, until};
 
 /// The time that the explorer may take to start.
@@ -23,6 +27,8 @@ entity = "key"
 first_run = "all"
 message = "{{ name }} is installed"
 "#;
+
+const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--timeout", "10s"];
 
 /// A running explorer.
 struct Explorer {
@@ -46,7 +52,10 @@ impl Answer {
 
 impl Explorer {
     fn start(scene: &Scene) -> Self {
-        let running = scene.start(&["serve", "--listen", "127.0.0.1:0", "--timeout", "10s"]);
+        Self::of(scene.start(&SERVE))
+    }
+
+    fn of(running: Running) -> Self {
         let printed = until(PATIENCE, || {
             let line = running.printed();
             line.contains('\n').then(|| line.trim().to_owned())
@@ -178,6 +187,29 @@ fn the_estate_is_searched_looked_up_and_queried_in_a_browser() {
         assert!(lines.iter().any(|line| line == expected), "{expected} is not in {lines:?}");
     }
     assert!(!lines.contains(&"explorer_read \"viewer\"".to_owned()), "{lines:?}");
+}
+
+/// An upgrade replaces the file of the program while it runs.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_whose_file_was_replaced_still_answers_queries() {
+    let scene = Scene::of(TenantSpec { devices: 10, users: 4, alerts: 2, ..TenantSpec::default() });
+    scene.run_completely();
+    let analyst = token(&scene, "analyst", "analyst");
+    let (program, built) = (scene.path("installed"), env!("CARGO_BIN_EXE_program"));
+    let linked = std::fs::hard_link(built, &program);
+    linked.or_else(|_| std::fs::copy(built, &program).map(drop)).expect("there is room");
+    let mut command = Command::new(&program);
+    command.current_dir(scene.folder()).args(SERVE).env_clear();
+    let explorer = Explorer::of(start_command(command));
+    scene.write("upgrade", "another program");
+    std::fs::rename(scene.path("upgrade"), &program).expect("it is replaced");
+
+    let rows = explorer.query(&analyst, "select count(*) n from nexthink_device");
+    assert_eq!(rows.status, 200, "{}", rows.body);
+    assert_eq!(rows.json()["rows"][0]["n"], json!(10));
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", explorer.running.id()));
+    assert_eq!(name.expect("it runs"), "nexthink-graph\n");
 }
 
 #[test]
