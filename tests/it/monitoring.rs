@@ -95,10 +95,13 @@ fn a_heartbeat_is_sent_after_a_run_that_published_and_its_address_is_never_shown
     assert!(ended.stderr.contains("the heartbeat was not sent"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
 
-    // A run that publishes nothing sends none, so that the service raises the alarm.
+    // A run that publishes nothing sends none, so that the service raises the alarm; nor does one of some steps alone.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.set_nonblocking(true).expect("it can be asked");
     configure(&format!("http://{}/", listener.local_addr().expect("it listens")));
+    let ended = scene.program(&["run", "--step", "fetch-users"]);
+    assert_eq!(ended.exit, Some(0), "{}", ended.stderr);
+    assert!(listener.accept().is_err(), "nothing was sent");
     scene.write("secret", "refused");
     assert_eq!(scene.program(&["run"]).exit, Some(3));
     assert!(listener.accept().is_err(), "nothing was sent");

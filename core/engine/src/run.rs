@@ -247,7 +247,7 @@ async fn run_steps(
     }
     let ending = if applier.all_complete() { Ending::Complete } else { Ending::Partial };
     progress.publishing();
-    let context = PublishContext::new(engine, mark, clock);
+    let context = PublishContext::new(engine, &plan, mark, clock);
     let used = std::mem::take(&mut applier.used);
     let published = publish(applier, context, report, ending, cancellation).await;
     let (generation, mut report) = table.stop_if_failed(published).await?;

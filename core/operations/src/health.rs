@@ -26,6 +26,9 @@ use crate::last_run::Succeeded;
 pub struct Health {
     /// The published generation.
     pub generation: Option<PublishedGeneration>,
+    /// The time since the start of the last run that succeeded, other than runs of named steps alone. Seconds.
+    #[serde(skip)]
+    pub success_age_seconds: Option<u64>,
     /// The time of the newest kept generation that is complete, RFC 3339.
     pub complete_at: Option<String>,
     /// The last run, which may still be running.
@@ -88,6 +91,7 @@ impl Health {
         let last = last.and_then(|last| last.last_run());
         Ok(Self {
             generation: current.map(|manifest| PublishedGeneration::new(manifest, now)),
+            success_age_seconds: last.map(|last| seconds_between(last.started, now)),
             complete_at: complete.map(|manifest| manifest.created_at.clone()),
             failed_runs: count_failed(&runs, is_running, codes),
             last_run: runs.into_iter().next_back(),
@@ -99,9 +103,9 @@ impl Health {
         })
     }
 
-    /// Returns true if nothing was published within this time.
+    /// Returns true if no run has succeeded within this time, other than runs of named steps alone.
     pub fn is_older_than(&self, seconds: u64) -> bool {
-        self.generation.as_ref().is_none_or(|generation| generation.age_seconds > seconds)
+        self.success_age_seconds.is_none_or(|age| age > seconds)
     }
 }
 
@@ -143,6 +147,11 @@ impl PublishedGeneration {
             objects: objects.collect(),
         }
     }
+}
+
+/// Returns the seconds from a time until now; 0 if it lies ahead.
+fn seconds_between(earlier: Timestamp, now: Moment) -> u64 {
+    u64::try_from(now.to_timestamp().duration_since(earlier).as_secs()).unwrap_or(0)
 }
 
 /// Returns the time since the start of the run. After a clock that was ahead, the IDs are ahead, too.

@@ -1,7 +1,7 @@
 //! The last run of a tenant that counts for its timetable, as the store knows it.
 //!
-//! That is the run of the published generation. A tenant that reads only the audit trail publishes no generation: its
-//! last run is the newest one in the ledger that succeeded.
+//! That is the run of the published generation, or the last one before it that was not of named steps alone. A tenant
+//! that reads only the audit trail publishes no generation: its last run is the newest one in the ledger that succeeded.
 
 use core_config::Config;
 use core_engine::ledger::runs::{self, RunRecord};
@@ -38,10 +38,10 @@ impl Succeeded {
         if reads_only_events(config, host) {
             return Ok(Self::newest(&runs::of_tenant(tenant)?, codes));
         }
-        let published = tenant.current()?;
-        Ok(published.map(|generation| Self {
-            id: generation.id().to_string(),
-            started: health::started(generation.manifest()),
+        let published = runs::newest_of_whole_run(tenant)?;
+        Ok(published.map(|manifest| Self {
+            id: manifest.id.to_string(),
+            started: health::started(&manifest),
         }))
     }
 

@@ -1,6 +1,8 @@
 //! Reads runs from the entries of the ledger.
 
-use core_store::{LedgerEntry, RUN_ENDED, StoreError, TenantStore};
+use std::collections::BTreeSet;
+
+use core_store::{LedgerEntry, Manifest, Outcome, RUN_ENDED, StoreError, TenantStore};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -9,7 +11,7 @@ use serde_json::Value;
 pub const RUN_STARTED: &str = "run_started";
 
 /// A run in the ledger.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Default, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunRecord {
     /// Its start, RFC 3339.
@@ -21,6 +23,12 @@ pub struct RunRecord {
     pub ended_at: Option<String>,
     /// Its exit code.
     pub exit_code: Option<u8>,
+    /// True if it was asked to run some steps alone.
+    #[serde(skip)]
+    pub is_of_named_steps: bool,
+    /// The ID of the generation that it published.
+    #[serde(skip)]
+    pub generation: Option<String>,
 }
 
 /// The verdict on a run by its exit code.
@@ -48,11 +56,12 @@ fn paired(entries: &[LedgerEntry]) -> Vec<RunRecord> {
     for entry in entries {
         let record = &entry.record;
         if record.event == RUN_STARTED {
+            let steps = record.facts.get("steps").and_then(Value::as_array);
             runs.push(RunRecord {
                 started_at: record.at.clone(),
                 started_ms: record.at_ms,
-                ended_at: None,
-                exit_code: None,
+                is_of_named_steps: steps.is_some_and(|steps| !steps.is_empty()),
+                ..RunRecord::default()
             });
         } else if record.event == RUN_ENDED
             && let Some(run) = runs.last_mut().filter(|run| run.ended_at.is_none())
@@ -60,9 +69,38 @@ fn paired(entries: &[LedgerEntry]) -> Vec<RunRecord> {
             let code = record.facts.get("exitCode").and_then(Value::as_u64);
             run.ended_at = Some(record.at.clone());
             run.exit_code = code.and_then(|code| u8::try_from(code).ok());
+            let generation = record.facts.get("generation").and_then(Value::as_str);
+            run.generation = generation.map(str::to_owned);
         }
     }
     runs
+}
+
+/// Returns the newest kept generation, from the published one on, whose run was to read everything that is configured.
+/// The generation of a run of some steps alone may hold other types that are weeks old.
+///
+/// # Errors
+/// [`StoreError::Io`], or the published generation cannot be read.
+pub fn newest_of_whole_run(tenant: &TenantStore) -> Result<Option<Manifest>, StoreError> {
+    let Some(current) = tenant.current()? else { return Ok(None) };
+    let current = current.manifest();
+    if current.outcome == Outcome::Complete {
+        return Ok(Some(current.clone()));
+    }
+    let runs = of_tenant(tenant)?;
+    let of_named_steps: BTreeSet<_> = runs
+        .into_iter()
+        .filter(|run| run.is_of_named_steps)
+        .filter_map(|run| run.generation)
+        .collect();
+    let is_whole = |manifest: &Manifest| {
+        manifest.outcome == Outcome::Complete || !of_named_steps.contains(&manifest.id.to_string())
+    };
+    if is_whole(current) {
+        return Ok(Some(current.clone()));
+    }
+    let history = tenant.history()?.into_iter().skip_while(|entry| !entry.is_current);
+    Ok(history.filter_map(|entry| entry.manifest.ok()).find(is_whole))
 }
 
 /// Returns the newest runs in a row that failed, the newest first. A running one has not failed; a killed one has.
@@ -155,6 +193,7 @@ mod tests {
             started_ms: 0,
             ended_at: None,
             exit_code: *code,
+            ..RunRecord::default()
         };
         let table: [Case; 7] = [
             (&[], false, &[]),

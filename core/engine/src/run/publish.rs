@@ -12,6 +12,7 @@ use core_ingest::graph::SortedGraph;
 use core_ingest::sorted::SortedEntities;
 use core_ingest::values::{Tag, entity_schema};
 use core_model::entity::{EntityType, KEY};
+use core_model::plan::{Decision, Plan, SkipReason};
 use core_model::property::PersonalData;
 use core_model::relationship::{EdgeProperty, FROM_KEY, RelationshipType, TO_KEY};
 use core_store::{
@@ -37,13 +38,22 @@ pub(super) struct PublishContext {
     pub(super) region: String,
     pub(super) privacy: PrivacyMark,
     pub(super) host: Host,
+    /// False if the user has named steps and left out others that are configured.
+    is_whole: bool,
     clock: QuotaClock,
 }
 
 impl PublishContext {
-    pub(super) fn new(engine: Engine<'_>, privacy: PrivacyMark, clock: QuotaClock) -> Self {
+    pub(super) fn new(
+        engine: Engine<'_>,
+        plan: &Plan,
+        privacy: PrivacyMark,
+        clock: QuotaClock,
+    ) -> Self {
         let region = engine.settings.region.as_str().to_owned();
-        Self { region, privacy, host: engine.host.clone(), clock }
+        let left_out = Decision::Skip(SkipReason::NotSelected);
+        let is_whole = plan.steps().iter().all(|planned| planned.decision != left_out);
+        Self { region, privacy, host: engine.host.clone(), is_whole, clock }
     }
 }
 
@@ -78,7 +88,7 @@ pub(super) fn publish(
     }
     let partial = tables.iter().filter(|table| table.partial).map(|table| table.name.clone());
     report.partial_datasets = partial.collect();
-    let is_complete = ending == Ending::Complete;
+    let is_complete = ending == Ending::Complete && context.is_whole;
     report.finish(reports, ending, &context.host);
     let created_at = context.clock.latest(&context.host).to_rfc3339();
     let outcome = if is_complete { Outcome::Complete } else { Outcome::Partial };

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use core_engine::ledger::runs;
 use core_engine::run::report::StepOutcome;
 use core_engine::run::{RunOptions, RunState};
 use core_engine::{Cancellation, Ending, Moment, Progress, run};
 use core_simulator::{SavedQuery, TenantSpec};
+use core_store::Outcome;
 use serde_json::Value;
 
 use super::support::{NOON, Tenant, recorder, rows, step_ids};
@@ -166,6 +168,30 @@ async fn a_step_that_is_not_asked_for_carries_its_types_over() {
     let finished = tenant.run_with(&options).await.expect("it runs");
     assert_eq!(rows(&tenant.published().expect("published"), "nexthink_user"), users);
     assert_eq!(finished.report.steps.iter().map(|step| step.exports).sum::<u32>(), 1);
+}
+
+#[tokio::test]
+async fn a_generation_of_some_steps_alone_is_partial_unless_they_are_all_that_are_configured() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    let whole = tenant.published().expect("published").id().clone();
+    let newest = || {
+        let store = tenant.engine().tenant().expect("the store is there");
+        runs::newest_of_whole_run(&store).expect("it can be read").expect("there is one").id
+    };
+    let plan = run::plan(tenant.engine(), &[]).expect("the steps make a plan");
+    let running = plan.steps().iter().filter(|planned| planned.runs());
+    let all: Vec<String> = running.map(|planned| planned.step.id.to_owned()).collect();
+    let devices = vec!["fetch-devices".to_owned()];
+    for (steps, outcome) in [(devices, Outcome::Partial), (all, Outcome::Complete)] {
+        let options = RunOptions { steps, ..RunOptions::default() };
+        let finished = tenant.run_with(&options).await.expect("it runs");
+        assert_eq!(finished.ending, Ending::Complete, "it did what it was asked for");
+        let published = tenant.published().expect("published");
+        assert_eq!(published.manifest().outcome, outcome);
+        let expected = if outcome == Outcome::Partial { &whole } else { published.id() };
+        assert_eq!(newest(), *expected);
+    }
 }
 
 #[tokio::test]

@@ -22,12 +22,14 @@ fn health() -> Health {
             relationships: 0,
             objects: objects.into(),
         }),
+        success_age_seconds: Some(60),
         complete_at: None,
         last_run: Some(RunRecord {
             started_at: "2026-03-01T07:59:00Z".to_owned(),
             started_ms: 0,
             ended_at: Some("2026-03-01T08:00:01Z".to_owned()),
             exit_code: Some(7),
+            ..RunRecord::default()
         }),
         failed_runs: 0,
         exports_left: 46,

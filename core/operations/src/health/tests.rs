@@ -1,6 +1,7 @@
 //! The health of a tenant, from its store.
 
 use core_engine::ledger::{self, Event};
+use core_store::Draft;
 
 use super::*;
 use crate::testing::{CODES, World};
@@ -33,6 +34,7 @@ fn run(exit_code: Option<u8>) -> RunRecord {
         started_ms: 0,
         ended_at: exit_code.map(|_| String::new()),
         exit_code,
+        ..RunRecord::default()
     }
 }
 
@@ -92,6 +94,44 @@ fn runs_are_those_of_the_ledger_and_one_without_an_end_was_killed() {
     let health = health.expect("the store can be read");
     assert_eq!(health.failed_runs, 3);
     assert_eq!(health.last_run.and_then(|run| run.exit_code), Some(3));
+}
+
+#[test]
+fn a_run_of_named_steps_does_not_make_a_tenant_recent_and_puts_off_no_run() {
+    let world = World::fleet(&["acme"]);
+    let config = world.config("acme");
+    let tenant = Engine { settings: &config, host: &world.host }.tenant();
+    let tenant = tenant.map_err(|failure| failure.error).expect("the store is there");
+    let run = |steps: &[String], outcome| {
+        let record = |event: Event<'_>| {
+            ledger::record(&world.host, &tenant, &event).expect("there is room");
+        };
+        record(Event::RunStarted { steps });
+        let lock = tenant.lock("a test").expect("no one has it");
+        let id = world.host.new_id(world.host.now()).expect("there is randomness");
+        let staging = lock.stage(id.parse().expect("an ID")).expect("there is room");
+        let (region, created_at) = ("eu".to_owned(), world.host.now().to_rfc3339());
+        let draft = Draft { region, created_at, outcome, privacy: None, tables: Vec::new() };
+        staging.publish(draft, &[]).expect("there is room");
+        record(Event::RunEnded { run: None, generation: Some(id), exports: 0, exit_code: 0 });
+    };
+    let health = || {
+        let health = Health::read(&config, &world.host, CODES).map_err(|failure| failure.error);
+        health.expect("the store can be read")
+    };
+    let devices = ["fetch-devices".to_owned()];
+    run(&devices, Outcome::Partial);
+    assert!(health().is_older_than(u64::MAX), "there was no other run");
+    run(&[], Outcome::Partial);
+    world.pass_hours(11);
+    run(&devices, Outcome::Partial);
+    let before = health();
+    assert_eq!(before.next_run_at.as_deref(), Some("2026-03-01T21:00:00Z"), "it is due already");
+    assert!(before.is_older_than(11 * 3_600 - 1) && !before.is_older_than(11 * 3_600));
+    run(&[], Outcome::Complete);
+    let after = health();
+    assert!(after.next_run_at > before.next_run_at, "{:?}", after.next_run_at);
+    assert!(!after.is_older_than(0));
 }
 
 #[test]

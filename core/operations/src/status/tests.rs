@@ -17,12 +17,14 @@ fn health() -> Health {
             relationships: 2,
             objects: BTreeMap::new(),
         }),
+        success_age_seconds: Some(7200),
         complete_at: None,
         last_run: Some(RunRecord {
             started_at: "2026-03-01T07:59:30Z".to_owned(),
             started_ms: 0,
             ended_at: Some("2026-03-01T08:00:18Z".to_owned()),
             exit_code: Some(7),
+            ..RunRecord::default()
         }),
         failed_runs: 0,
         exports_left: 46,
@@ -83,6 +85,7 @@ fn a_run_without_a_known_end_says_so() {
             started_ms: 0,
             ended_at: ended_at.map(str::to_owned),
             exit_code,
+            ..RunRecord::default()
         };
         let health = Health { last_run: Some(run), ..health() };
         assert_eq!(value(&health, "last run").as_deref(), Some(expected));
@@ -117,12 +120,8 @@ fn a_row_of_many_tenants_has_times_to_the_minute_or_says_what_cannot_be_read() {
     let idle = Health {
         generation: None,
         next_run_at: None,
-        last_run: Some(RunRecord {
-            started_at: "soon".to_owned(),
-            started_ms: 0,
-            ended_at: None,
-            exit_code: None,
-        }),
+        last_run: Some(RunRecord { started_at: "soon".to_owned(), ..RunRecord::default() }),
+        success_age_seconds: None,
         ..health()
     };
     let row = StatusRow::new("beta".to_owned(), Ok(idle));

@@ -41,7 +41,7 @@ pub(in crate::commands) async fn run_monitored(
         let tenants = vec![(name.as_str(), health.as_ref())];
         figures::Figures { tenants, ..Default::default() }.to_text()
     });
-    if ended.as_ref().is_ok_and(|exit| exit.is_fresh()) {
+    if arguments.steps.is_empty() && ended.as_ref().is_ok_and(|exit| exit.is_fresh()) {
         // The run has ended, so a signal ends the wait alone.
         tokio::select! {
             remark = heartbeat_after_run(&config) => output::notes(remark.as_slice()),
