@@ -29,7 +29,7 @@ pub fn check_free(path: &Path, force: bool, option: &str) -> Result<(), Failure>
 pub fn write(path: &Path, text: &str, force: bool, option: &str) -> Result<(), Failure> {
     let is_there = path.symlink_metadata().is_ok();
     let written = if force {
-        core_files::replace_file(path, text.as_bytes())
+        core_files::replace_output_file(path, text.as_bytes())
     } else {
         core_files::write_new_file(path, text.as_bytes())
     };

@@ -223,3 +223,18 @@ pub fn remove_file_if_present(path: &Path) -> Result<(), FileError> {
         removed => removed,
     }
 }
+
+/// Returns the target of a symbolic link, or the path itself.
+///
+/// # Errors
+///
+/// The link leads nowhere.
+pub fn link_target(path: &Path) -> Result<PathBuf, FileError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => {
+            fs::canonicalize(path).map_err(FileError::from_io("follow the link", path))
+        }
+        // The operation itself tells what else is wrong.
+        _ => Ok(path.to_owned()),
+    }
+}

@@ -14,7 +14,7 @@ pub use boot::boot_id;
 pub use checkpoint::SimulatedDisk;
 pub use checkpoint::{Operation, checkpoint, end_of_operations};
 pub use error::FileError;
-pub use file::{File, read_if_present, remove_file, remove_file_if_present, rename};
+pub use file::{File, link_target, read_if_present, remove_file, remove_file_if_present, rename};
 pub use folder::{
     create_folder, create_folder_durably, ensure_writable, free_bytes, remove_folder,
     remove_folder_if_empty, remove_folder_if_present, repair_folder, replace_folder, sync_folder,
@@ -22,6 +22,6 @@ pub use folder::{
 pub use lock::FileLock;
 pub use private_file::{PrivateFileError, ensure_private};
 pub use replace::{
-    Replacement, create_whole_file, remove_leftovers, replace_file, replace_public_file,
-    write_new_file,
+    Replacement, create_whole_file, remove_leftovers, replace_file, replace_output_file,
+    replace_public_file, write_new_file,
 };

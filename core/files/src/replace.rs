@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::checkpoint::{Effect, guarded};
 use crate::error::FileError;
-use crate::file::{File, remove_file, rename};
+use crate::file::{File, link_target, remove_file, rename};
 use crate::folder::{parent_of, sync_folder};
 
 /// The mark in the name of a temporary file: it follows the file's name, and the process and a
@@ -22,7 +22,8 @@ const MAX_ATTEMPTS: usize = 1000;
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// Replaces a file, or creates it. If several processes do it at the same time, the last one wins.
+/// Replaces a regular file or a symbolic link, or creates the file. If several processes do it at the same time, the last
+/// one wins.
 ///
 /// The bytes go to a temporary file beside it, which is fsynced and renamed; then the folder is
 /// fsynced. When this returns, the bytes survive a loss of power. Temporary files of killed
@@ -30,19 +31,29 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 ///
 /// # Errors
 ///
-/// The system refuses. Then the old bytes are in place and no temporary file is left, unless the
-/// last step failed, after which the old or the new bytes may be in place.
+/// Something else is in place, such as a device or a named pipe; or the system refuses. Then the old bytes are in place
+/// and no temporary file is left, unless the last step failed, after which the old or the new bytes may be in place.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace_with(path, |temporary| write_and_sync(temporary, bytes))
 }
 
-/// The same for a file that every user of the machine may read, such as figures for a monitoring system.
+/// The same for an output file of the user's: the target of a symbolic link is replaced, not the link.
 ///
 /// # Errors
 ///
-/// As [`replace_file`].
+/// As [`replace_file`]; or the link leads nowhere.
+pub fn replace_output_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    replace_file(&link_target(path)?, bytes)
+}
+
+/// The same as [`replace_output_file`] for a file that every user of the machine may read, such as figures for a
+/// monitoring system.
+///
+/// # Errors
+///
+/// As [`replace_output_file`].
 pub fn replace_public_file(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    replace_with(path, |temporary| {
+    replace_with(&link_target(path)?, |temporary| {
         temporary.make_public()?;
         write_and_sync(temporary, bytes)
     })
@@ -52,6 +63,7 @@ fn replace_with(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<(), FileError>,
 ) -> Result<(), FileError> {
+    check_replaceable(path)?;
     remove_leftovers(path);
     let mut temporary = create_temporary(path)?;
     let written = write(&mut temporary);
@@ -62,6 +74,17 @@ fn replace_with(
         return Err(error);
     }
     sync_folder(&parent_of(path)?)
+}
+
+/// Refuses a place where a rename would remove a device, a named pipe, a socket or a folder.
+fn check_replaceable(path: &Path) -> Result<(), FileError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_symlink() => {
+            let error = io::Error::new(ErrorKind::InvalidInput, "it is not a regular file");
+            Err(FileError::from_io("replace", path)(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a new file and fsyncs it. Its entry in the folder is durable only after [`sync_folder`].
@@ -128,8 +151,9 @@ impl Replacement {
     ///
     /// # Errors
     ///
-    /// The system refuses.
+    /// Something else than a file or a link is there, or the system refuses.
     pub fn begin(path: &Path) -> Result<Self, FileError> {
+        check_replaceable(path)?;
         remove_leftovers(path);
         let temporary = create_temporary(path)?;
         Ok(Self { temporary, path: path.to_owned(), is_in_place: false })
@@ -348,6 +372,49 @@ mod tests {
         let error = replace_file(&path, b"keys").expect_err("a folder is in the way");
         assert_eq!(error.to_string(), format!("cannot replace {}", path.display()));
         assert_eq!(names(folder.path()), ["key"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_named_pipe_or_a_socket_is_never_replaced() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let path = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).expect("there is room");
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.is_ok_and(|status| status.success()), "there is no mkfifo");
+        for path in [path, pipe] {
+            for refused in [
+                replace_file(&path, b"new"),
+                replace_output_file(&path, b"new"),
+                replace_public_file(&path, b"new"),
+                Replacement::begin(&path).map(drop),
+            ] {
+                let error = refused.expect_err("it is no file");
+                assert_eq!(error.to_string(), format!("cannot replace {}", path.display()));
+                assert_eq!(error.source.to_string(), "it is not a regular file");
+            }
+        }
+        assert_eq!(names(folder.path()), ["pipe", "socket"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_output_file_behind_a_link_is_replaced_and_the_link_stays() {
+        let folder = TempDir::new().expect("a folder can be made");
+        let [file, link] = ["file", "link"].map(|name| folder.path().join(name));
+        fs::write(&file, "old").expect("there is room");
+        std::os::unix::fs::symlink("file", &link).expect("there is room");
+        for replace in [replace_output_file, replace_public_file] {
+            fs::write(&file, "old").expect("there is room");
+            replace(&link, b"new").expect("nothing is in the way");
+            assert_eq!(fs::read(&file).expect("it is there"), b"new");
+            assert!(link.is_symlink());
+        }
+        fs::remove_file(&file).expect("it is there");
+        let error = replace_output_file(&link, b"new").expect_err("it leads nowhere");
+        assert_eq!(error.to_string(), format!("cannot follow the link {}", link.display()));
+        assert_eq!(names(folder.path()), ["link"]);
     }
 
     #[test]

@@ -8,10 +8,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use core_engine::Failure;
-use core_files::{ensure_writable, replace_public_file};
+use core_files::{ensure_writable, link_target, replace_public_file};
 use core_fleet::{TenantState, TenantStatus};
 use core_store::Outcome;
 use jiff::Timestamp;
@@ -172,12 +173,15 @@ pub fn write_after_runs(path: &Path, tenants: &[(String, Option<Health>)]) -> Op
 /// There is no such folder, or the file has other content.
 pub fn check_file(path: &Path) -> Result<(), Failure> {
     let shown = path.display();
-    match fs::read_to_string(path) {
-        Ok(text) if text.is_empty() || text.starts_with(&format!("# HELP {PREFIX}_")) => Ok(()),
-        Ok(_) => Err(Failure::configuration(format!(
+    let path = &link_target(path).map_err(|error| {
+        Failure::configuration(format!("cannot write the metrics to {shown}: {error}"))
+    })?;
+    match is_of_metrics(path) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::configuration(format!(
             "{shown} is not a file of metrics, so it is not replaced: name another file"
         ))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             ensure_writable(folder.unwrap_or(Path::new("."))).map_err(|error| {
                 Failure::configuration(format!("cannot write the metrics to {shown}: {error}"))
@@ -185,6 +189,17 @@ pub fn check_file(path: &Path) -> Result<(), Failure> {
         }
         Err(error) => Err(Failure::configuration(format!("cannot read {shown}: {error}"))),
     }
+}
+
+/// Returns true for an empty file and for one that begins as the metrics do. Opens nothing but a regular file: a named
+/// pipe would wait for a writer.
+fn is_of_metrics(path: &Path) -> io::Result<bool> {
+    if !fs::metadata(path)?.is_file() {
+        return Ok(false);
+    }
+    let (expected, mut start) = (format!("# HELP {PREFIX}_"), Vec::new());
+    fs::File::open(path)?.take(expected.len() as u64).read_to_end(&mut start)?;
+    Ok(start.is_empty() || start == expected.as_bytes())
 }
 
 /// Converts a text from the `OpenMetrics` format, which the library writes, to Prometheus' older format, which every

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
-use core_files::{FileError, Replacement};
+use core_files::{FileError, Replacement, link_target};
 use core_query::{Format, ParquetWriter, QueryError, ResultWriter};
 
 /// The writer to the reader.
@@ -44,7 +44,8 @@ impl AnswerFile {
     ) -> Result<Self, QueryError> {
         let place = match file {
             Some(path) => {
-                Place::File(io::BufWriter::new(Replacement::begin(path).map_err(unwritten)?))
+                let file = link_target(path).and_then(|path| Replacement::begin(&path));
+                Place::File(io::BufWriter::new(file.map_err(unwritten)?))
             }
             None => Place::Printed(printed.writer),
         };

@@ -1,7 +1,7 @@
 //! The overview and an answer as one page to send on.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
@@ -70,10 +70,13 @@ pub async fn answer(
 /// Another program, or a person, has written the file; or it cannot be read.
 pub fn check_file(path: &Path) -> Result<(), Failure> {
     let mut begin = Vec::new();
-    match File::open(path) {
+    match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => Err(error),
-        Ok(file) => file.take(SNAPSHOT_MARK.len() as u64).read_to_end(&mut begin),
+        // A named pipe would wait for a writer.
+        Ok(found) if !found.is_file() => Ok(0),
+        Ok(_) => File::open(path)
+            .and_then(|file| file.take(SNAPSHOT_MARK.len() as u64).read_to_end(&mut begin)),
     }
     .with_context(|| format!("cannot read {}", path.display()))?;
     if begin == SNAPSHOT_MARK.as_bytes() {

@@ -34,7 +34,7 @@ pub(super) async fn export(global: &Global, arguments: &HtmlArguments) -> Result
     let page = core_explorer::snapshot(&host, tenant, question.as_ref(), *with_personal);
     let page =
         page.map_err(|error| Failure { exit: Exit::Internal, error: anyhow::anyhow!(error) })?;
-    core_files::replace_file(file, page.as_bytes())
+    core_files::replace_output_file(file, page.as_bytes())
         .with_context(|| format!("cannot write {}", file.display()))?;
     if !global.quiet {
         let shown =

@@ -120,7 +120,29 @@ fn only_a_file_of_figures_is_replaced_and_others_may_read_it() {
     core_files::replace_file(&foreign, b"mine\n").expect("it is ours");
     let refused = write(&foreign, &figures).expect_err("it is someone's");
     assert!(refused.error.to_string().contains("is not a file of metrics"));
+    let device = folder.path().join("device");
+    fs::create_dir(&device).expect("there is room");
+    let refused = check_file(&device).expect_err("it is no file");
+    assert!(refused.error.to_string().contains("is not a file of metrics"));
     let missing = folder.path().join("no/such/folder.prom");
     let refused = check_file(&missing).expect_err("there is no folder");
     assert!(refused.error.to_string().contains("cannot write the metrics"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_named_pipe_is_refused_at_once_and_a_link_to_a_file_of_figures_stays_a_link() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::TempDir::new().expect("a folder can be made");
+    let [pipe, file, link] = ["pipe", "file", "link"].map(|name| folder.path().join(name));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()), "there is no mkfifo");
+    let refused = check_file(&pipe).expect_err("it would wait for a writer");
+    assert!(refused.error.to_string().contains("is not a file of metrics"));
+    symlink(&file, &link).expect("there is room");
+    let refused = check_file(&link).expect_err("it leads nowhere");
+    assert!(refused.error.to_string().contains("cannot write the metrics"));
+    fs::write(&file, "").expect("there is room");
+    write(&link, &Figures::default()).map_err(|failure| failure.error).expect("it is empty");
+    assert!(link.is_symlink() && !fs::read(&file).expect("it is there").is_empty());
 }
