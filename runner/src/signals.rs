@@ -1,4 +1,4 @@
-//! Signals that ask the program to end.
+//! Signals that ask the program to end: SIGINT, SIGTERM, and SIGHUP, which a closed terminal sends.
 
 #[cfg(unix)]
 use std::io;
@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::exit::Exit;
 use crate::output;
+#[cfg(unix)]
+use crate::system;
 
 /// True once a command decides itself what a signal does.
 static IS_HANDLED: AtomicBool = AtomicBool::new(false);
@@ -89,6 +91,9 @@ pub(crate) fn watch() -> impl Future<Output = ()> {
     }
 }
 
+/// True once SIGHUP is a request to read files again.
+static HANGUPS_ARE_REQUESTS: AtomicBool = AtomicBool::new(false);
+
 #[cfg(unix)]
 fn received() -> impl Future<Output = StopReason> {
     use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -104,10 +109,23 @@ fn received() -> impl Future<Output = StopReason> {
     }
     let interrupted = signal(SignalKind::interrupt());
     let terminated = signal(SignalKind::terminate());
+    // A handler would undo `nohup`.
+    let hung_up = system::ends_at_hangup().then(|| signal(SignalKind::hangup()));
     async {
+        let hung_up = async {
+            if let Some(Ok(mut signals)) = hung_up {
+                while signals.recv().await.is_some() {
+                    if !HANGUPS_ARE_REQUESTS.load(Ordering::SeqCst) {
+                        return;
+                    }
+                }
+            }
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             () = next(interrupted) => StopReason::Interrupted,
             () = next(terminated) => StopReason::Terminated,
+            () = hung_up => StopReason::Terminated,
         }
     }
 }
@@ -121,8 +139,8 @@ async fn received() -> StopReason {
     StopReason::Interrupted
 }
 
-/// Requests to read files again: SIGHUP, where the system has it. While one of these lives the signal does not end the
-/// program.
+/// Requests to read files again: SIGHUP, where the system has it. From the first of these on, the signal does not end
+/// the program.
 pub(crate) struct Hangups {
     #[cfg(unix)]
     signals: Option<tokio::signal::unix::Signal>,
@@ -131,6 +149,7 @@ pub(crate) struct Hangups {
 impl Hangups {
     /// Listens from now on.
     pub(crate) fn listen() -> Self {
+        HANGUPS_ARE_REQUESTS.store(true, Ordering::SeqCst);
         Self {
             #[cfg(unix)]
             signals: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok(),

@@ -151,6 +151,17 @@ fn limit_memory(current: u64, maximum: u64) {
     let _ = (current, maximum);
 }
 
+/// Returns true if SIGHUP ends this process. `nohup` lets a program ignore it. Where it is not known, the system's own
+/// way stays.
+#[cfg(unix)]
+pub(crate) fn ends_at_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The first bit is that of signal 1.
+    ignored.is_some_and(|mask| mask & 1 == 0)
+}
+
 /// Who runs this program, for the ledger: the number that the system knows for certain, and the name
 /// that it has in the system's list of users, be that a file or a directory service.
 #[cfg(unix)]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use core_simulator::TenantSpec;
 
+#[cfg(target_os = "linux")]
+use crate::kit::start_command;
 use crate::kit::{Running, Scene, until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,4 +81,31 @@ fn a_signal_in_mid_run_ends_the_run_and_the_schedule() {
     let ended = running.wait();
     assert_eq!(ended.exit, Some(143), "{}", ended.stderr);
     assert!(ended.stderr.contains("nothing was published"), "{}", ended.stderr);
+}
+
+/// A closed terminal sends SIGHUP. `env` sets what it does, since the tests may run under `nohup`.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hangup_stops_a_run_as_a_termination_does_unless_it_is_ignored() {
+    for (option, is_stopped) in [("--default-signal=HUP", true), ("--ignore-signal=HUP", false)] {
+        let scene = scene();
+        let preparation = Duration::from_secs(if is_stopped { 60 } else { 3 });
+        scene.update(|behaviour| behaviour.preparation = preparation);
+        let mut command = std::process::Command::new("env");
+        command.current_dir(scene.folder()).env_clear();
+        command.args(["-i", option, env!("CARGO_BIN_EXE_program"), "run"]);
+        let running = start_command(command);
+        let started = until(PATIENCE, || (!scene.requests().exports.is_empty()).then_some(()));
+        assert!(started.is_some(), "no export was started");
+        running.signal("HUP");
+        let ended = running.wait();
+        let exit = if is_stopped { 143 } else { 0 };
+        assert_eq!(ended.exit, Some(exit), "{}", ended.stderr);
+        let ledger = scene.store().ledger().entries().expect("a ledger");
+        let last = ledger.last().expect("the run is recorded");
+        assert_eq!(
+            (last.record.event.as_str(), &last.record.facts["exitCode"]),
+            ("run_ended", &exit.into())
+        );
+    }
 }
