@@ -53,13 +53,14 @@ impl TenantRun {
     fn failed(name: String, failure: &Failure, host: &Host) -> Self {
         let report = json!({ "error": format!("{:#}", failure.error) });
         let exit_code = (host.exit_code)(Ending::Failed(failure.kind));
-        Self { name, end: Some(RunEnd { exit_code, has_crashed: false, report }) }
+        Self { name, end: Some(RunEnd { exit_code, has_crashed: false, signal: None, report }) }
     }
 
     fn outcome(&self, codes: ExitCodes) -> &'static str {
         match &self.end {
             None => "not started",
             Some(end) if end.has_crashed => "crashed",
+            Some(end) if end.signal.is_some() => "killed",
             Some(end) => (codes.meaning)(end.exit_code).unwrap_or_default(),
         }
     }
@@ -127,7 +128,12 @@ pub async fn run_all(
             biased;
             reason = &mut signal, if stop.reason().is_none() => stop.request(reason),
             next = running.join_next() => match next {
-                Some(Ok((name, end))) => runs.push(TenantRun { name, end: Some(end) }),
+                Some(Ok((name, end))) => {
+                    if let Some(cause) = end.cause_of_death() {
+                        messages.error(&format!("{name}: {cause}"));
+                    }
+                    runs.push(TenantRun { name, end: Some(end) });
+                }
                 // A task that waits for a process cannot fail by itself.
                 Some(Err(_)) => {}
                 None => break,

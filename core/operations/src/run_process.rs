@@ -68,8 +68,24 @@ pub struct RunEnd {
     pub exit_code: u8,
     /// True if a defect ended the process.
     pub has_crashed: bool,
+    /// The signal that ended the process, unless it was asked to stop.
+    pub signal: Option<i32>,
     /// The report or the failure that the run printed; null if it printed none, or printed to the terminal.
     pub report: Value,
+}
+
+impl RunEnd {
+    /// Returns how the process was ended, if it did not end by itself, so that the run could not say why.
+    pub(crate) fn cause_of_death(&self) -> Option<String> {
+        match self.signal {
+            _ if self.has_crashed => Some("the process of the run has crashed".to_owned()),
+            Some(9) => Some(
+                "the run was ended by signal 9; the system may have run out of memory".to_owned(),
+            ),
+            Some(signal) => Some(format!("the run was ended by signal {signal}")),
+            None => None,
+        }
+    }
 }
 
 impl RunProcess {
@@ -127,7 +143,9 @@ impl RunProcess {
         let bytes = report.and_then(Result::ok).unwrap_or_default();
         let report = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         let exit_code = (codes.of_process)(status.and_then(|status| status.code()));
-        RunEnd { exit_code, has_crashed: status.is_some_and(is_crash), report }
+        let has_crashed = status.is_some_and(is_crash);
+        let signal = status.filter(|_| cut_off.is_none()).and_then(signal_of);
+        RunEnd { exit_code, has_crashed, signal, report }
     }
 
     #[cfg(unix)]
@@ -186,13 +204,24 @@ fn labelled(label: &str, line: &str, is_json: bool) -> String {
     }
 }
 
+/// Returns the signal that ended a process.
+#[cfg(unix)]
+fn signal_of(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+/// Returns the signal that ended a process.
+#[cfg(not(unix))]
+fn signal_of(_: ExitStatus) -> Option<i32> {
+    None
+}
+
 /// Returns true if a defect ended a process.
 #[cfg(unix)]
 fn is_crash(status: ExitStatus) -> bool {
     use rustix::process::Signal;
-    use std::os::unix::process::ExitStatusExt as _;
     let defects = [Signal::ABORT, Signal::BUS, Signal::FPE, Signal::ILL, Signal::SEGV];
-    status.signal().is_some_and(|number| defects.iter().any(|signal| signal.as_raw() == number))
+    signal_of(status).is_some_and(|number| defects.iter().any(|signal| signal.as_raw() == number))
 }
 
 /// Returns true if a defect ended a process.
@@ -258,12 +287,21 @@ mod tests {
 
         #[tokio::test]
         async fn only_a_signal_of_a_defect_is_a_crash() {
-            for (signal, has_crashed) in
-                [("ABRT", true), ("SEGV", true), ("TERM", false), ("KILL", false)]
-            {
+            for (signal, has_crashed, cause) in [
+                ("ABRT", true, "the process of the run has crashed"),
+                ("SEGV", true, "the process of the run has crashed"),
+                ("TERM", false, "the run was ended by signal 15"),
+                (
+                    "KILL",
+                    false,
+                    "the run was ended by signal 9; the system may have run out of memory",
+                ),
+            ] {
                 let end = end_of(&format!("kill -{signal} $$")).await;
                 assert_eq!((end.exit_code, end.has_crashed), (1, has_crashed), "{signal}");
+                assert_eq!(end.cause_of_death().as_deref(), Some(cause));
             }
+            assert_eq!(end_of("exit 1").await.cause_of_death(), None);
         }
 
         #[tokio::test]

@@ -256,9 +256,8 @@ impl<'a> Scheduler<'a> {
 
     /// Records the end of a run in the fleet.
     fn ended(&mut self, name: &str, end: &RunEnd) {
-        if end.has_crashed {
-            let messages = self.context.messages;
-            messages.error(&format!("{name}: the process of the run has crashed"));
+        if let Some(cause) = end.cause_of_death() {
+            self.context.messages.error(&format!("{name}: {cause}"));
         } else if self.tenants.is_fleet() {
             let meaning = (self.context.codes.meaning)(end.exit_code).unwrap_or_default();
             self.note(name, &format!("the run has ended: {meaning}"));

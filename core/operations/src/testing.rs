@@ -199,6 +199,8 @@ pub(crate) struct Launcher {
 pub(crate) enum Planned {
     Code(u8),
     Crash,
+    /// By signal 9.
+    Killed,
     /// A success after a time.
     After(Duration),
     UntilStopped,
@@ -228,19 +230,21 @@ impl RunLauncher for Launcher {
         self.started.lock().unwrap_or_else(PoisonError::into_inner).push(name);
         let stop = stop.clone();
         Ok(Box::pin(async move {
-            let (exit_code, has_crashed) = match planned {
-                Planned::Code(code) => (code, false),
-                Planned::Crash | Planned::NoProcess => (1, true),
+            let exit_code = match planned {
+                Planned::Code(code) => code,
+                Planned::Crash | Planned::Killed | Planned::NoProcess => 1,
                 Planned::After(time) => {
                     tokio::time::sleep(time).await;
-                    (0, false)
+                    0
                 }
                 Planned::UntilStopped => {
                     stop.requested().await;
-                    (if stop.reason() == Some(StopReason::Interrupted) { 130 } else { 143 }, false)
+                    if stop.reason() == Some(StopReason::Interrupted) { 130 } else { 143 }
                 }
             };
-            RunEnd { exit_code, has_crashed, report: Value::Null }
+            let has_crashed = matches!(planned, Planned::Crash);
+            let signal = matches!(planned, Planned::Killed).then_some(9);
+            RunEnd { exit_code, has_crashed, signal, report: Value::Null }
         }))
     }
 }

@@ -112,6 +112,16 @@ async fn a_defect_pauses_its_tenant_alone_until_someone_acts() {
 }
 
 #[tokio::test]
+async fn a_run_that_the_system_has_killed_is_told() {
+    let scene = Scene::new(&["acme"]);
+    scene.launcher.plan("acme", Planned::Killed);
+    let mut scheduler = scene.scheduler();
+    play(&mut scheduler).await;
+    let killed = "the run was ended by signal 9; the system may have run out of memory";
+    assert_eq!(scene.told.take()[0], format!("error: acme: {killed}"));
+}
+
+#[tokio::test]
 async fn a_process_that_cannot_be_started_counts_as_a_failed_run() {
     let scene = Scene::new(&["acme"]);
     scene.launcher.plan("acme", Planned::NoProcess);
