@@ -10,7 +10,7 @@ use core_config::Config;
 use core_engine::ledger::runs::{self, RunRecord, RunVerdict, failed_in_a_row};
 use core_engine::run::quota::{self, QuotaClock};
 use core_engine::{Engine, Failure, Host, Moment};
-use core_fleet::{Fleet, LastRun};
+use core_fleet::{Fleet, LastRun, Timetable};
 use core_rules::book::Book;
 use core_rules::rule::Severity;
 use core_store::{Manifest, Outcome, TableKind};
@@ -33,14 +33,20 @@ pub struct Health {
     pub complete_at: Option<String>,
     /// The last run, which may still be running.
     pub last_run: Option<RunRecord>,
+    /// True if a run or another command that writes to the store goes on, or may go on at another machine.
+    #[serde(skip)]
+    pub is_running: bool,
     /// The number of newest runs in a row that published nothing.
     pub failed_runs: u32,
     /// The number of exports that are left today.
     pub exports_left: u32,
     /// The daily limit of exports.
     pub daily_exports: u32,
-    /// The time of the next run of `schedule`, RFC 3339; none without a timetable.
+    /// The time of the next run of `schedule`, RFC 3339; none without a timetable, and while only the scheduler knows it.
     pub next_run_at: Option<String>,
+    /// True if there is a timetable.
+    #[serde(skip)]
+    pub has_timetable: bool,
     /// The timetable.
     pub schedule: String,
     /// The number of active findings, by severity; none if no rule was ever evaluated, or the findings cannot be
@@ -89,15 +95,21 @@ impl Health {
         let is_running = tenant.lock_owner()?.is_some();
         let last = Succeeded::read(config, host, &tenant, codes)?;
         let last = last.and_then(|last| last.last_run());
+        let next_run_at = next_run(config, last, now).filter(|due| {
+            // The due time has come, and the last run is not the one that it waits for.
+            *due > now.to_timestamp() || has_published(&runs, codes)
+        });
         Ok(Self {
             generation: current.map(|manifest| PublishedGeneration::new(manifest, now)),
             success_age_seconds: last.map(|last| seconds_between(last.started, now)),
             complete_at: complete.map(|manifest| manifest.created_at.clone()),
+            is_running: is_running || config.bucket.is_some(),
             failed_runs: count_failed(&runs, is_running, codes),
             last_run: runs.into_iter().next_back(),
             exports_left: left.exports,
             daily_exports: left.of,
-            next_run_at: next_run(config, last, now).map(|time| format!("{time:.0}")),
+            next_run_at: next_run_at.map(|time| format!("{time:.0}")),
+            has_timetable: config.schedule.timetable != Timetable::Disabled,
             schedule: config.schedule.timetable.to_string(),
             findings: Book::read_counts(&tenant).ok().flatten(),
         })
@@ -158,6 +170,12 @@ fn seconds_between(earlier: Timestamp, now: Moment) -> u64 {
 fn age_seconds(manifest: &Manifest, now: Moment) -> u64 {
     let started = started(manifest).and_then(|start| u64::try_from(start.as_millisecond()).ok());
     now.0.saturating_sub(started.unwrap_or(manifest.id.time_ms())) / 1000
+}
+
+/// Returns true if the last of these runs has published, or there was none. Runs of named steps do not count.
+fn has_published(runs: &[RunRecord], codes: ExitCodes) -> bool {
+    let last = runs.iter().rev().find(|run| !run.is_of_named_steps);
+    last.is_none_or(|run| run.exit_code.is_some_and(|code| (codes.outcome)(code).has_published()))
 }
 
 /// The verdict on a run by its exit code.

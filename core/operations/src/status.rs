@@ -72,14 +72,14 @@ pub fn describe(name: &str, health: &Health, codes: ExitCodes) -> Vec<(&'static 
     rows.push(("last complete", health.complete_at.clone().unwrap_or_else(never)));
     rows.push((
         "last run",
-        health.last_run.as_ref().map_or_else(never, |run| run_text(run, codes)),
+        health.last_run.as_ref().map_or_else(never, |run| run_text(run, health.is_running, codes)),
     ));
     if health.failed_runs > 0 {
         let failed = core_terminal::count(health.failed_runs, "run");
         rows.push(("failed", format!("{failed} in a row")));
     }
     rows.push(("schedule", health.schedule.clone()));
-    rows.extend(health.next_run_at.clone().map(|at| ("next run", at)));
+    rows.extend(next_run(health).map(|[at, _]| ("next run", at)));
     rows.push((
         "exports",
         format!("{} of {} left today", health.exports_left, health.daily_exports),
@@ -95,12 +95,30 @@ fn findings_text(counts: &BTreeMap<Severity, u64>) -> String {
     if texts.is_empty() { "none open".to_owned() } else { texts.join(", ") + " open" }
 }
 
-fn run_text(run: &RunRecord, codes: ExitCodes) -> String {
+/// The time of the next run, in full and for a table; none without a timetable. After a run that published nothing, only
+/// the scheduler knows how long it waits.
+fn next_run(health: &Health) -> Option<[String; 2]> {
+    let texts = match &health.next_run_at {
+        Some(at) => return Some([at.clone(), minute(at)]),
+        None if !health.has_timetable => return None,
+        None if is_going_on(health) => ["after the run that goes on", "after this run"],
+        None => ["when `schedule` tries again, after a run that published nothing", "tried again"],
+    };
+    Some(texts.map(str::to_owned))
+}
+
+/// Returns true if the last run has not ended. No process holds the lock of a killed one.
+fn is_going_on(health: &Health) -> bool {
+    health.is_running && health.last_run.as_ref().is_some_and(|run| run.ended_at.is_none())
+}
+
+fn run_text(run: &RunRecord, is_running: bool, codes: ExitCodes) -> String {
     let known = run.exit_code.and_then(|code| Some((code, (codes.meaning)(code)?)));
     match (&run.ended_at, known) {
         (Some(at), Some((code, meaning))) => format!("{at} (exit code {code}: {meaning})"),
         (Some(at), None) => at.clone(),
-        (None, _) => format!("started {}, and has not ended", run.started_at),
+        (None, _) if is_running => format!("started {}, and has not ended", run.started_at),
+        (None, _) => format!("started {}, and was cut off", run.started_at),
     }
 }
 
@@ -133,8 +151,9 @@ pub fn cells(row: &StatusRow) -> [String; 6] {
         run.map_or_else(String::new, |run| minute(&run.started_at)),
         run.map_or_else(String::new, |run| match run.exit_code {
             Some(code) => code.to_string(),
-            None => "not ended".to_owned(),
+            None if health.is_running => "not ended".to_owned(),
+            None => "cut off".to_owned(),
         }),
-        health.next_run_at.as_deref().map_or_else(|| "DISABLED".to_owned(), minute),
+        next_run(health).map_or_else(|| "DISABLED".to_owned(), |[_, short]| short),
     ]
 }

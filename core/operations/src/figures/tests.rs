@@ -31,10 +31,12 @@ fn health() -> Health {
             exit_code: Some(7),
             ..RunRecord::default()
         }),
+        is_running: false,
         failed_runs: 0,
         exports_left: 46,
         daily_exports: 50,
         next_run_at: None,
+        has_timetable: false,
         schedule: "disabled".to_owned(),
         findings: Some([(Severity::High, 3), (Severity::Low, 0)].into()),
     }

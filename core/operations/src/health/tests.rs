@@ -81,6 +81,10 @@ fn runs_are_those_of_the_ledger_and_one_without_an_end_was_killed() {
     let ended = |exit_code| Event::RunEnded { run: None, generation: None, exports: 0, exit_code };
     record(Event::RunStarted { steps: &[] });
     record(ended(4));
+    let health = Health::read(&config, &world.host, CODES).map_err(|failure| failure.error);
+    let health = health.expect("the store can be read");
+    assert_eq!(health.next_run_at, None, "the scheduler waits after a failure");
+    assert!(health.has_timetable && !health.is_running);
     record(Event::RunStarted { steps: &[] });
     world.pass_hours(1);
     record(Event::RunStarted { steps: &[] });

@@ -26,10 +26,12 @@ fn health() -> Health {
             exit_code: Some(7),
             ..RunRecord::default()
         }),
+        is_running: false,
         failed_runs: 0,
         exports_left: 46,
         daily_exports: 50,
         next_run_at: Some("2026-03-01T20:00:00Z".to_owned()),
+        has_timetable: true,
         schedule: "every 12 hours".to_owned(),
         findings: None,
     }
@@ -64,7 +66,8 @@ fn a_status_says_what_is_published_and_how_the_last_run_ended() {
 
 #[test]
 fn a_tenant_without_a_run_has_no_age_and_failures_are_counted() {
-    let none = Health { generation: None, last_run: None, next_run_at: None, ..health() };
+    let none = Health { generation: None, last_run: None, ..health() };
+    let none = Health { next_run_at: None, has_timetable: false, ..none };
     assert_eq!(value(&none, "published"), Some("nothing yet".to_owned()));
     assert_eq!(value(&none, "last run"), Some("never".to_owned()));
     assert_eq!((value(&none, "age"), value(&none, "next run")), (None, None));
@@ -75,10 +78,11 @@ fn a_tenant_without_a_run_has_no_age_and_failures_are_counted() {
 
 #[test]
 fn a_run_without_a_known_end_says_so() {
-    for (ended_at, exit_code, expected) in [
-        (None, None, "started 2026-03-01T07:59:30Z, and has not ended"),
-        (Some("2026-03-01T08:00:18Z"), None, "2026-03-01T08:00:18Z"),
-        (Some("2026-03-01T08:00:18Z"), Some(99), "2026-03-01T08:00:18Z"),
+    for (is_running, ended_at, exit_code, expected) in [
+        (true, None, None, "started 2026-03-01T07:59:30Z, and has not ended"),
+        (false, None, None, "started 2026-03-01T07:59:30Z, and was cut off"),
+        (false, Some("2026-03-01T08:00:18Z"), None, "2026-03-01T08:00:18Z"),
+        (false, Some("2026-03-01T08:00:18Z"), Some(99), "2026-03-01T08:00:18Z"),
     ] {
         let run = RunRecord {
             started_at: "2026-03-01T07:59:30Z".to_owned(),
@@ -87,7 +91,7 @@ fn a_run_without_a_known_end_says_so() {
             exit_code,
             ..RunRecord::default()
         };
-        let health = Health { last_run: Some(run), ..health() };
+        let health = Health { last_run: Some(run), is_running, ..health() };
         assert_eq!(value(&health, "last run").as_deref(), Some(expected));
     }
 }
@@ -119,6 +123,8 @@ fn a_row_of_many_tenants_has_times_to_the_minute_or_says_what_cannot_be_read() {
     assert!(row.is_older_than(7199) && !row.is_older_than(7200));
     let idle = Health {
         generation: None,
+        is_running: true,
+        has_timetable: false,
         next_run_at: None,
         last_run: Some(RunRecord { started_at: "soon".to_owned(), ..RunRecord::default() }),
         success_age_seconds: None,
@@ -127,6 +133,16 @@ fn a_row_of_many_tenants_has_times_to_the_minute_or_says_what_cannot_be_read() {
     let row = StatusRow::new("beta".to_owned(), Ok(idle));
     assert_eq!(cells(&row), ["beta", "nothing yet", "", "soon", "not ended", "DISABLED"]);
     assert!(row.is_older_than(u64::MAX), "nothing was ever published");
+    let next = |is_running| {
+        let last_run = Some(RunRecord::default());
+        let health = Health { is_running, last_run, next_run_at: None, ..health() };
+        let long = value(&health, "next run").expect("it has a timetable");
+        let [.., short] = cells(&StatusRow::new("acme".to_owned(), Ok(health)));
+        [long, short]
+    };
+    assert_eq!(next(true), ["after the run that goes on", "after this run"]);
+    let long = "when `schedule` tries again, after a run that published nothing";
+    assert_eq!(next(false), [long, "tried again"]);
     let row = StatusRow::new("gamma".to_owned(), Err(Failure::configuration("it is broken")));
     assert_eq!(cells(&row), ["gamma", "", "cannot be read", "", "", ""]);
     assert_eq!(row.problem.as_deref(), Some("it is broken"));
