@@ -1,4 +1,4 @@
-//! Removes configured texts from a text, and everything that looks like an address or a path.
+//! Removes configured texts from a text, and everything that looks like an address, a host or a path.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -26,7 +26,7 @@ impl Redaction {
         Self(texts)
     }
 
-    /// Returns a text without them, and without addresses and paths.
+    /// Returns a text without them, and without addresses, hosts and paths.
     pub(super) fn apply(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (configured, name) in &self.0 {
@@ -93,14 +93,40 @@ fn without_places(word: &str) -> String {
         "<path>"
     } else if content.contains(".toml") {
         "<file>"
+    } else if is_host(content) {
+        "<host>"
     } else {
         content
     };
     format!("{mark}{end}")
 }
 
+/// Returns true for an address, also in brackets, with punctuation, a port, a zone or the length of a network.
 fn is_address(word: &str) -> bool {
-    word.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok()
+    let word = word.trim_end_matches([':', '.', '?', '!']);
+    let bare = word.trim_start_matches('[').split(['%', '/', ']']).next().unwrap_or(word);
+    bare.parse::<IpAddr>().is_ok() || word.parse::<SocketAddr>().is_ok()
+}
+
+/// The extensions of this program's own files. No top-level domain has such a name.
+const OWN_FILES: [&str; 6] = ["json", "parquet", "csv", "ndjson", "gz", "zst"];
+
+/// Returns true for several labels with dots between them, of which the last is a word and no number, as in a version.
+/// Settings and files of this program are no hosts.
+fn is_host(word: &str) -> bool {
+    let word = word.trim_matches(['[', ']', ':', '.', '?', '!']);
+    let host = word.split([':', '/']).next().unwrap_or(word);
+    let labels: Vec<&str> = host.split('.').collect();
+    let is_label = |label: &&str| {
+        !label.is_empty()
+            && label.chars().all(|letter| letter.is_alphanumeric() || "-_".contains(letter))
+    };
+    let [_, .., last] = labels[..] else { return false };
+    let is_word = last.chars().count() > 1 && last.starts_with(char::is_alphabetic);
+    is_word
+        && labels.iter().all(is_label)
+        && !OWN_FILES.contains(&last)
+        && !settings().any(|declared| declared.path == host)
 }
 
 #[cfg(test)]
@@ -124,6 +150,20 @@ mod tests {
             ("in tenants.d/acme.toml:3:1: it", "in <file> it"),
             ("10.0.0.1, port 3", "<address>, port 3"),
             ("50 / 60 of a/b", "50 / 60 of a/b"),
+            ("its host results.example-internal.example is not one", "its host <host> is not one"),
+            ("at results.example.", "at <host>"),
+            ("no answer from db.example:8443/x: it", "no answer from <host> it"),
+            ("its host [fe80::1]", "its host <address>"),
+            ("[fe80::1%eth0]:443 is down", "<address> is down"),
+            ("cannot reach 127.0.0.1: the", "cannot reach <address> the"),
+            ("10.0.0.1:8443: no answer from ::1.", "<address> no answer from <address>"),
+            ("in state.json and packages.csv.gz", "in state.json and packages.csv.gz"),
+            (
+                "set `nexthink.region` and store.location",
+                "set `nexthink.region` and store.location",
+            ),
+            ("1.2.3 of v1.20 took 1.5 s, e.g. now.", "1.2.3 of v1.20 took 1.5 s, e.g. now."),
+            ("at 12:30:00: Parquet: it", "at 12:30:00: Parquet: it"),
         ] {
             assert_eq!(redaction.apply(text), expected);
         }
