@@ -54,7 +54,7 @@ impl Fleet {
         }
     }
 
-    /// Lifts the pause of a tenant.
+    /// Lifts the pause of a tenant, and ends its wait after an unreachable source or refused credentials.
     pub fn resume(&mut self, name: &str, now: Timestamp) {
         self.see(now);
         self.change(name, |tenant| tenant.resume(now));

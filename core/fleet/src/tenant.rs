@@ -192,12 +192,23 @@ impl Tenant {
             return false;
         }
         self.settings = settings;
-        self.resume(now);
+        self.start_anew(now);
         true
     }
 
-    /// Lifts a pause and forgets failures.
+    /// Lifts a pause and forgets failures. Where the source could not be reached or refused the credentials, the tenant is
+    /// due at once: someone has mended the cause.
     pub(crate) fn resume(&mut self, now: Timestamp) {
+        let before = self.state;
+        self.start_anew(now);
+        if let TenantState::Waiting { reason, .. } = before
+            && matches!(reason, DueReason::Unreachable | DueReason::CredentialsRefused)
+        {
+            self.state = TenantState::Waiting { due: now, reason };
+        }
+    }
+
+    fn start_anew(&mut self, now: Timestamp) {
         (self.failed, self.unreachable) = (0, 0);
         if !matches!(self.state, TenantState::Running { .. }) {
             self.state = self.scheduled(now);

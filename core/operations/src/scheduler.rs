@@ -149,7 +149,7 @@ impl<'a> Scheduler<'a> {
                 let was_mended = self.problem.take().is_some();
                 self.take_over(read, is_asked);
                 if is_asked || was_mended {
-                    self.lift_pauses();
+                    self.lift_pauses(is_asked);
                 }
             }
             Err(failure) => {
@@ -190,14 +190,21 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Lifts all pauses: someone has acted, or the mistake that failed the runs of all tenants was mended.
-    fn lift_pauses(&mut self) {
+    /// Lifts all pauses: someone has acted, or the mistake that failed the runs of all tenants was mended. On request,
+    /// tenants that wait after an unreachable Nexthink or refused credentials are tried again at once.
+    fn lift_pauses(&mut self, is_asked: bool) {
         let now = self.now();
         for status in self.fleet.status() {
-            if matches!(status.state, TenantState::Paused(_)) {
-                self.fleet.resume(&status.name, now);
-                self.note(&status.name, "it is not paused any more");
-            }
+            let text = match status.state {
+                TenantState::Paused(_) => "it is not paused any more",
+                TenantState::Waiting {
+                    reason: DueReason::Unreachable | DueReason::CredentialsRefused,
+                    ..
+                } if is_asked => "it is tried again now",
+                _ => continue,
+            };
+            self.fleet.resume(&status.name, now);
+            self.note(&status.name, text);
         }
     }
 

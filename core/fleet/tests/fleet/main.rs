@@ -98,6 +98,8 @@ fn refused_credentials_are_not_tried_again_for_an_hour() {
     let mut fleet = running();
     fleet.ended("acme", Ended::CredentialsRefused, now());
     assert_eq!(due(&fleet), (now() + minutes(60), DueReason::CredentialsRefused));
+    fleet.resume("acme", now() + minutes(1));
+    assert_eq!(due(&fleet), (now() + minutes(1), DueReason::CredentialsRefused));
 }
 
 #[test]

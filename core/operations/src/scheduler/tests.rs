@@ -178,6 +178,25 @@ async fn a_pause_ends_when_someone_acts_or_the_fleets_own_file_is_mended() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_waits_after_a_failure_is_tried_again_at_once_when_someone_asks() {
+    for code in [3, 4] {
+        let scene = Scene::new(&["acme"]);
+        scene.launcher.plan("acme", Planned::Code(code));
+        let mut scheduler = scene.scheduler();
+        play(&mut scheduler).await;
+        scene.launcher.take_started();
+        scheduler.read_again(false);
+        play(&mut scheduler).await;
+        assert_eq!(scene.launcher.take_started(), [] as [&str; 0], "{code}: it waits");
+        scene.told.take();
+        scheduler.read_again(true);
+        assert_eq!(scene.told.take(), ["note: acme: it is tried again now"]);
+        play(&mut scheduler).await;
+        assert_eq!(scene.launcher.take_started(), ["acme"], "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_mistake_in_a_file_is_told_once_and_again_when_someone_asks() {
     let scene = Scene::new(&["acme", "zeta"]);
     scene.world.write("tenants.d/zeta.toml", "[nexthink]\nregoin = \"eu\"\n");
