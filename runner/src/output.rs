@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use core_operations::Messages;
-use core_terminal::{EscapingWriter, escape_for_terminal, escape_result, wants_colors};
+use core_terminal::{EscapingWriter, can_redraw, escape_for_terminal, escape_result, wants_colors};
 use indicatif::MultiProgress;
 
 use crate::{system, threads};
@@ -183,7 +183,12 @@ pub(crate) fn terminal_columns() -> Option<usize> {
 pub(crate) fn has_colors() -> bool {
     let variable = |name| system::variable(name).unwrap_or_default();
     let (off, on) = (variable("NO_COLOR"), variable("CLICOLOR_FORCE"));
-    wants_colors(&off, &on, is_terminal() && variable("TERM") != "dumb")
+    wants_colors(&off, &on, draws_bars())
+}
+
+/// Returns whether standard error is a terminal that can colour and redraw lines.
+pub(crate) fn draws_bars() -> bool {
+    can_redraw(is_terminal(), &system::variable("TERM").unwrap_or_default())
 }
 
 /// Returns whether standard error is a terminal.

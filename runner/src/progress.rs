@@ -30,11 +30,11 @@ pub(crate) enum Progress {
 pub(crate) struct Bars(Arc<Mutex<BTreeMap<&'static str, ProgressBar>>>);
 
 impl Progress {
-    /// Bars if standard error is a terminal, else lines.
+    /// Bars if standard error is a terminal that can draw them, else lines.
     pub(crate) fn new(quiet: bool) -> Progress {
         if quiet {
             Progress::Quiet
-        } else if output::is_terminal() {
+        } else if output::draws_bars() {
             Progress::Bars(Bars::default())
         } else {
             Progress::Lines

@@ -16,4 +16,4 @@ pub use invisible::{is_hidden, is_invisible};
 pub use numbers::{age, bytes, count, plural};
 pub use pager::page;
 pub use report::table;
-pub use results::{EscapingWriter, escape_result, wants_colors};
+pub use results::{EscapingWriter, can_redraw, escape_result, wants_colors};

@@ -58,6 +58,11 @@ impl<Out: Write> Write for EscapingWriter<Out> {
     }
 }
 
+/// Returns whether a terminal can colour and redraw lines, by the variable `TERM`.
+pub fn can_redraw(is_terminal: bool, term: &str) -> bool {
+    is_terminal && term != "dumb"
+}
+
 /// Returns true if a text may have colours: `NO_COLOR` turns them off, `CLICOLOR_FORCE` on, and without either a terminal
 /// that can show them has them.
 pub fn wants_colors(no_color: &str, force: &str, is_capable: bool) -> bool {
@@ -67,6 +72,18 @@ pub fn wants_colors(no_color: &str, force: &str, is_capable: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_redrawn_on_a_terminal_that_is_not_dumb() {
+        for (is_terminal, term, expected) in [
+            (true, "xterm", true),
+            (true, "", true),
+            (true, "dumb", false),
+            (false, "xterm", false),
+        ] {
+            assert_eq!(can_redraw(is_terminal, term), expected, "{is_terminal} {term}");
+        }
+    }
 
     #[test]
     fn line_ends_of_csv_stay_and_what_would_steer_a_terminal_is_escaped() {
