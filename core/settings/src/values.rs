@@ -136,9 +136,14 @@ impl Values {
         self.any_text(path)
     }
 
-    /// Reads a text, or its declared default.
+    /// Reads a text, or its declared default. An empty text is a mistake: its default may not be what the user
+    /// wants, such as another store.
     pub fn text_or_default(&mut self, path: &str) -> String {
-        match (self.text(path), self.default(path)) {
+        let text = self.text(path);
+        if text.is_none() && matches!(self.taken.get(path), Some((Value::Text(_), _))) {
+            self.problem(path, "is empty: set it, or leave it out for its default");
+        }
+        match (text, self.default(path)) {
             (Some(text), _) | (None, Value::Text(text)) => text,
             (None, other) => unreachable!("the default of {path} is {other:?}"),
         }

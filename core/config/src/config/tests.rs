@@ -444,6 +444,18 @@ fn p8_variables_alone_are_a_configuration_and_hold_lists_too() {
 }
 
 #[test]
+fn an_empty_variable_for_a_place_is_a_mistake_and_not_the_default() {
+    for (variable, setting) in [
+        ("NEXTHINK_GRAPH__STORE__LOCATION", "`store.location`"),
+        ("NEXTHINK_GRAPH__STORE__WORKING_FOLDER", "`store.working_folder`"),
+    ] {
+        let problems = parse(WHOLE, &[(variable, "")]).map(drop).expect_err("it is empty");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains(setting) && problems[0].contains("is empty"), "{problems:?}");
+    }
+}
+
+#[test]
 fn the_pages_name_only_retention_settings_that_there_are() {
     let pages = [
         include_str!("../../../../docs/configuration.md"),
