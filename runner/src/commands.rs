@@ -49,6 +49,7 @@ pub(crate) const RULES_MEMORY_BYTES: u64 = core_evaluation::MEMORY_BYTES as u64;
 
 /// Does what the command line says, in a working copy if the store is in a bucket. A lost lease explains other failures.
 pub(crate) async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    config::check_variables()?;
     let opened = match (Box::pin(working_copy::open(&cli)).await, &cli.command) {
         // The rest is looked at all the same.
         (Err(failure), &Some(Command::Check { output, json })) => {

@@ -10,6 +10,7 @@ pub(crate) use core_config::{
     Config, Fleet, Loaded, Paths, SecretReference, Source, Variable, invalid, query_names,
 };
 
+use core_settings::VARIABLE_PREFIX;
 use core_store::{Location, Watch};
 
 use crate::exit::Failure;
@@ -51,6 +52,13 @@ pub(crate) fn find(named: Option<&Path>) -> Option<Source> {
 /// Refuses another tenant than the one that is read, where no file names it. `whose` begins the sentence about it.
 pub(crate) fn check_chosen(tenant: &str, whose: &str) -> Result<(), Failure> {
     CHOSEN.get().map_or(Ok(()), |chosen| Ok(chosen.check(tenant, whose)?))
+}
+
+/// Refuses a variable that would set something and cannot be read.
+pub(crate) fn check_variables() -> Result<(), Failure> {
+    system::variable_that_is_no_text(VARIABLE_PREFIX).map_or(Ok(()), |name| {
+        Err(Failure::usage(format!("the variable {name} is not UTF-8: set it anew")))
+    })
 }
 
 /// Reads a source and the variables that override it.

@@ -2,6 +2,7 @@
 //! module of the workspace reads them.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::num::NonZero;
 use std::process::{Command, Stdio};
@@ -53,6 +54,16 @@ pub(crate) fn random_numbers() -> io::Result<Arc<dyn Fn() -> u64 + Send + Sync>>
     fill_random(&mut start)?;
     let next = AtomicU64::new(u64::from_ne_bytes(start));
     Ok(Arc::new(move || next.fetch_add(STEP, Ordering::Relaxed)))
+}
+
+/// The name of a variable that begins with a prefix, if the name or the value is not UTF-8.
+pub(crate) fn variable_that_is_no_text(prefix: &str) -> Option<String> {
+    let is_text =
+        |name: &OsString, value: &OsString| name.to_str().is_some() && value.to_str().is_some();
+    let others = std::env::vars_os().filter(|(name, value)| !is_text(name, value));
+    others
+        .map(|(name, _)| name.to_string_lossy().into_owned())
+        .find(|name| name.starts_with(prefix))
 }
 
 /// The variables whose names begin with a prefix, and their values. One that is no text is left out.

@@ -6,6 +6,8 @@ use core_simulator::{SavedQuery, TenantSpec};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[cfg(target_os = "linux")]
+use crate::kit::start_command;
 use crate::kit::{Ended, Scene, start, until};
 
 fn scene() -> Scene {
@@ -259,4 +261,18 @@ fn p10_a_configuration_that_cannot_be_read_is_told_from_one_that_is_not_there() 
         let is_missing = name == "nowhere.toml";
         assert_eq!(ended.stderr.contains("writes one"), is_missing, "{name}: {}", ended.stderr);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_variable_that_cannot_be_read_is_named() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let scene = scene();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_program"));
+    command.current_dir(scene.folder()).env_clear().args(["config", "show"]);
+    command.env("NEXTHINK_GRAPH__STORE__LOCATION", std::ffi::OsStr::from_bytes(b"/srv/caf\xe9"));
+    let ended = start_command(command).wait();
+    assert_eq!(ended.exit, Some(2), "{}", ended.stderr);
+    let expected = "the variable NEXTHINK_GRAPH__STORE__LOCATION is not UTF-8";
+    assert!(ended.stderr.contains(expected), "{}", ended.stderr);
 }
