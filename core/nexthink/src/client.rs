@@ -16,6 +16,7 @@ use crate::export::ExportStatus;
 use crate::identity::{ExportId, QueryId};
 use crate::journal::ExportJournal;
 use crate::order::ExportOrder;
+use crate::pace::ExecutePace;
 use crate::results_link::{FileHosts, check_results_link};
 use crate::retry_cause::RetryCause;
 use crate::secret::Credentials;
@@ -40,6 +41,7 @@ pub struct Client {
     pub(crate) tokens: TokenSource,
     pub(crate) settings: Settings,
     pub(crate) jitter: Arc<Jitter>,
+    execute_pace: ExecutePace,
 }
 
 impl Client {
@@ -60,7 +62,8 @@ impl Client {
         let tokens =
             TokenSource::new(login, INTEGRATION_SCOPE, credentials, policy, Arc::clone(&jitter));
         let file_hosts = endpoints.files().clone();
-        Ok(Self { api, files, file_hosts, tokens, settings, jitter })
+        let execute_pace = ExecutePace::new(settings.execute_pause);
+        Ok(Self { api, files, file_hosts, tokens, settings, jitter, execute_pace })
     }
 
     /// Starts an export of a saved query (Nexthink NQL API 1.2.0, `export-post`).
@@ -202,7 +205,11 @@ impl Client {
             if let Some(journal) = journal.as_deref_mut() {
                 journal.starting()?;
             }
-            let answered = self.api.send(call, &token).await;
+            let sending = self.api.send(call, &token);
+            let answered = match call {
+                ApiCall::Execute(_) => self.execute_pace.run(sending).await,
+                ApiCall::StartExport(_) | ApiCall::ExportStatus(_) => sending.await,
+            };
             if let Some(journal) = journal.as_deref_mut()
                 && was_not_done(&answered)
             {

@@ -17,6 +17,7 @@ mod journal;
 mod lifecycle;
 mod nql;
 mod order;
+mod pace;
 mod quota;
 mod results_link;
 mod results_sink;

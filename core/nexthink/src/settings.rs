@@ -18,6 +18,8 @@ pub struct Settings {
     pub poll: PollSchedule,
     /// The wait before an export is started again that failed for a transient reason, by its error description.
     pub wait_for_new_export: Duration,
+    /// The pause between the answer to an executed query and the next execution: Nexthink accepts one a second.
+    pub execute_pause: Duration,
     /// The longest waits for the network.
     pub timeouts: Timeouts,
     /// The least speed of a download.
@@ -41,6 +43,7 @@ impl Settings {
             max_start_attempts: 3,
             poll: PollSchedule::default(),
             wait_for_new_export: Duration::from_mins(1),
+            execute_pause: Duration::from_secs(1),
             timeouts: Timeouts::default(),
             slowest_download: DownloadSpeed::default(),
             trust: Trust::default(),

@@ -206,6 +206,7 @@ client_secret = {{ file = "secret" }}
 proxy = "none"
 daily_exports = 10000
 polling = {{ first_ms = 1, longest_ms = 100 }}
+retry = {{ longest_ms = 1 }}
 
 [nexthink.endpoints]
 login = "{api}"

@@ -26,6 +26,7 @@ pub fn client(
     settings.poll = engine.settings.poll.clone();
     settings.retry = engine.settings.retry.clone();
     settings.wait_for_new_export = settings.wait_for_new_export.min(engine.settings.retry.max_wait);
+    settings.execute_pause = settings.execute_pause.min(engine.settings.retry.max_wait);
     settings.timeouts = engine.settings.timeouts.clone();
     settings.trust = engine.settings.trust.clone();
     settings.proxy.clone_from(&engine.settings.proxy);

@@ -23,7 +23,8 @@ const LIMIT_AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// The checks of one run.
 #[derive(Clone)]
 pub(super) struct QueryTexts {
-    /// The permit to execute a query: Nexthink accepts one a second.
+    /// The permit to execute a query. The client keeps a pause between two; the permit keeps the time that a check
+    /// waits for others out of its time limit.
     executing: Arc<Semaphore>,
     /// The steps whose queries Nexthink could not run at once in the run before.
     failed_before: Arc<BTreeSet<String>>,

@@ -6,6 +6,7 @@ use core_engine::ledger::runs;
 use core_engine::run::report::StepOutcome;
 use core_engine::run::{RunOptions, RunState};
 use core_engine::{Cancellation, Ending, Moment, Progress, run};
+use core_http::RetryPolicy;
 use core_simulator::{SavedQuery, TenantSpec};
 use core_store::Outcome;
 use serde_json::Value;
@@ -225,4 +226,18 @@ async fn no_receiver_is_needed() {
     let progress = Progress::none();
     let running = run::run(tenant.engine(), Some(secret), &options, &progress, &cancellation);
     assert_eq!(running.await.expect("it runs").ending, Ending::Complete);
+}
+
+#[tokio::test]
+async fn the_queries_of_a_run_are_executed_no_faster_than_nexthink_accepts() {
+    let mut tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.settings.retry = RetryPolicy::default();
+    tenant.simulator.update(|behaviour| behaviour.executions_per_second = 1);
+    let started = std::time::Instant::now();
+    let finished = tenant.run().await.expect("it runs");
+    assert_eq!(finished.ending, Ending::Complete, "{:?}", finished.report.shortfalls());
+    assert_eq!(tenant.simulator.requests().executions, 4);
+    // Four executions have three pauses of a second; one that is refused costs half a minute.
+    let took = started.elapsed();
+    assert!((Duration::from_secs(3)..Duration::from_secs(20)).contains(&took), "{took:?}");
 }

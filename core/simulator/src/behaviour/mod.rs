@@ -81,6 +81,9 @@ pub struct Behaviour {
     /// The wait in `retry-after` of that 429, in whole seconds.
     #[serde(rename = "concurrent_retry_after_seconds", deserialize_with = "seconds")]
     pub concurrent_retry_after: Duration,
+    /// The most queries that are executed in a second, evenly spaced; an earlier one gets a 429 without `retry-after`.
+    /// 0 is no limit.
+    pub executions_per_second: u32,
     /// The form of `retry-after`.
     pub retry_after_form: RetryAfterForm,
     /// The number of seconds by which the tenant's clock is ahead of this machine's, in the `Date`
@@ -141,6 +144,7 @@ impl Default for Behaviour {
             retry_after: Duration::from_hours(1),
             concurrent_exports: None,
             concurrent_retry_after: Duration::from_secs(1),
+            executions_per_second: 0,
             retry_after_form: RetryAfterForm::default(),
             clock_offset_seconds: 0,
             zstd_checksum: true,

@@ -82,6 +82,9 @@ async fn execute(state: &State, headers: &HeaderMap, body: &Bytes) -> Result<Row
     if !is_authorized(state, headers) {
         return Err(StatusCode::UNAUTHORIZED.into_response());
     }
+    if !state.shared().may_execute(state.now()) {
+        return Err(StatusCode::TOO_MANY_REQUESTS.into_response());
+    }
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
     let wants_csv = accept == "text/csv";
     if !wants_csv && !accept.contains("*/*") && !accept.contains("application/json") {

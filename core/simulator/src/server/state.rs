@@ -118,6 +118,8 @@ pub(crate) struct Shared {
     pub(crate) export_names: HashMap<String, String>,
     /// Downloads by query ID, since the last change of the behaviour of queries.
     pub(crate) downloads: BTreeMap<String, u64>,
+    /// The time before which no query is executed.
+    next_execution: Duration,
     /// The number of requests that each fault has matched.
     fault_calls: Vec<u64>,
     /// Tokens and their expiry.
@@ -144,6 +146,7 @@ impl State {
                 exports: HashMap::new(),
                 export_names: HashMap::new(),
                 downloads: BTreeMap::new(),
+                next_execution: Duration::ZERO,
                 fault_calls: Vec::new(),
                 tokens: HashMap::new(),
                 tenant,
@@ -241,6 +244,19 @@ impl Shared {
             !export.progress.has_ended && now < export.started + export.preparation + lifetime
         };
         self.exports.values().filter(is_running).count() as u64
+    }
+
+    /// Returns true if a query may be executed now, which then counts.
+    pub(crate) fn may_execute(&mut self, now: Duration) -> bool {
+        let limit = self.behaviour.executions_per_second;
+        if limit == 0 {
+            return true;
+        }
+        let may_execute = now >= self.next_execution;
+        if may_execute {
+            self.next_execution = now + Duration::from_secs(1) / limit;
+        }
+        may_execute
     }
 
     /// Counts a request for every fault, and returns the delay and action of the first fault that

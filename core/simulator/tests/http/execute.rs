@@ -1,7 +1,7 @@
 //! Queries executed without an export.
 
 use core_simulator::{Behaviour, Parameter, QueryBehaviour, Results, SavedQuery, TenantSpec};
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -98,4 +98,18 @@ async fn an_execution_returns_the_given_results() {
         let (status, answer) = json_answer(execute(&tester, 2, "*/*", &body).await).await;
         assert_eq!((status.as_u16(), &answer["data"]), (200, &expected));
     }
+}
+
+#[tokio::test]
+async fn a_second_execution_within_the_time_of_one_is_throttled() {
+    let behaviour = Behaviour { executions_per_second: 1, ..Behaviour::default() };
+    let tester = Tester::start(behaviour).await;
+    let body = json!({ "queryId": "#j1_users" });
+    assert_eq!(execute(&tester, 1, "*/*", &body).await.status(), StatusCode::OK);
+    let early = execute(&tester, 2, "*/*", &body).await;
+    assert_eq!(early.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(!early.headers().contains_key(RETRY_AFTER));
+    tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
+    assert_eq!(execute(&tester, 1, "*/*", &body).await.status(), StatusCode::OK);
+    assert_eq!(tester.simulator.requests().executions, 2);
 }
