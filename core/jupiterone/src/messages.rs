@@ -45,6 +45,17 @@ fn success(report: &DeliveryReport, lines: &mut Vec<String>) {
         bytes(report.uploads.sent_bytes),
         counted(report.uploads.requests, "upload", "uploads"),
     ));
+    let mapped = [
+        counters.num_mapped_relationships_created,
+        counters.num_mapped_relationships_updated,
+        counters.num_mapped_relationships_deleted,
+    ];
+    if mapped != [0; 3] {
+        let [created, updated, deleted] = mapped;
+        lines.push(format!(
+            "mapped relationships {created} created, {updated} updated, {deleted} deleted"
+        ));
+    }
     if !report.partial_datasets.is_empty() {
         let types = report.partial_datasets.join(", ");
         lines.push(format!("JupiterOne deletes nothing of these partial datasets: {types}"));
@@ -77,15 +88,7 @@ fn still_held_texts(types: &BTreeSet<String>) -> Vec<String> {
 }
 
 fn trouble(report: &DeliveryReport, unexpected_deletes: u64, lines: &mut Vec<String>) {
-    let counters = &report.counters;
-    let errors = [
-        ("create", "entity", "entities", counters.num_entity_create_errors),
-        ("update", "entity", "entities", counters.num_entity_update_errors),
-        ("delete", "entity", "entities", counters.num_entity_delete_errors),
-        ("create", "relationship", "relationships", counters.num_relationship_create_errors),
-        ("update", "relationship", "relationships", counters.num_relationship_update_errors),
-        ("delete", "relationship", "relationships", counters.num_relationship_delete_errors),
-    ];
+    let errors = report.counters.kinds_of_errors();
     for (verb, one, many, count) in errors.into_iter().filter(|(.., count)| *count > 0) {
         lines.push(format!(
             "error: JupiterOne could not {verb} {}: see the log of job {} there; the next delivery \
@@ -313,6 +316,8 @@ mod tests {
         let mut wrong = report();
         wrong.counters.num_entity_create_errors = 1;
         wrong.counters.num_relationship_delete_errors = 2;
+        wrong.counters.num_mapped_relationship_create_errors = 3;
+        wrong.counters.num_entity_raw_data_entry_update_errors = 1;
         let correlation_id = Some("c-1".to_owned());
         let refused = crate::Loss { refused: 1, lost: 2, correlation_id, sample_key: None };
         wrong.uploads.losses.insert("nexthink_device".to_owned(), refused);
@@ -325,12 +330,14 @@ mod tests {
         for expected in [
             "could not create 1 entity: see the log of job a-1",
             "could not delete 2 relationships",
+            "could not create 3 mapped relationships",
+            "could not update 1 entry of raw data of an entity",
             "nexthink_device: JupiterOne refused 1 object, and 2 objects did not arrive (upload c-1)",
             "JupiterOne deleted 4 objects beyond those that are gone here",
             "may still be at JupiterOne, in nexthink_user",
         ] {
             assert!(lines.iter().any(|line| line.contains(expected)), "{expected}: {lines:?}");
         }
-        assert_eq!(lines.len(), 5, "{lines:?}");
+        assert_eq!(lines.len(), 7, "{lines:?}");
     }
 }

@@ -1,5 +1,5 @@
 //! A synchronization job as JupiterOne describes it (integration SDK 17.4, `types/synchronization.ts`,
-//! and JupiterOne's Go client for the counters of errors).
+//! and JupiterOne's Go and Node clients for the counters of errors, of raw data and of mapped relationships).
 
 use std::fmt;
 
@@ -169,18 +169,66 @@ pub struct JobCounters {
     pub num_relationship_update_errors: u64,
     #[serde(deserialize_with = "or_zero")]
     pub num_relationship_delete_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_entity_raw_data_entry_create_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_entity_raw_data_entry_update_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_entity_raw_data_entry_delete_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_relationship_raw_data_entry_create_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_relationship_raw_data_entry_update_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_relationship_raw_data_entry_delete_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_mapped_relationships_created: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_mapped_relationships_updated: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_mapped_relationships_deleted: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_mapped_relationship_create_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_mapped_relationship_update_errors: u64,
+    #[serde(deserialize_with = "or_zero")]
+    pub num_mapped_relationship_delete_errors: u64,
 }
 
 impl JobCounters {
     /// Objects that JupiterOne took but could not create, change or delete. A relationship cannot be
     /// created where an entity at its end does not exist.
     pub fn errors(&self) -> u64 {
-        self.num_entity_create_errors
-            + self.num_entity_update_errors
-            + self.num_entity_delete_errors
-            + self.num_relationship_create_errors
-            + self.num_relationship_update_errors
-            + self.num_relationship_delete_errors
+        self.kinds_of_errors().into_iter().map(|(.., count)| count).sum()
+    }
+
+    /// The counters of errors: a verb, one object and several of them in words, the number.
+    pub(crate) fn kinds_of_errors(&self) -> [(&'static str, &'static str, &'static str, u64); 15] {
+        const ENTITY: (&str, &str) = ("entity", "entities");
+        const RELATIONSHIP: (&str, &str) = ("relationship", "relationships");
+        const MAPPED: (&str, &str) = ("mapped relationship", "mapped relationships");
+        const ENTITY_DATA: (&str, &str) =
+            ("entry of raw data of an entity", "entries of raw data of entities");
+        const RELATIONSHIP_DATA: (&str, &str) =
+            ("entry of raw data of a relationship", "entries of raw data of relationships");
+        [
+            ("create", ENTITY, self.num_entity_create_errors),
+            ("update", ENTITY, self.num_entity_update_errors),
+            ("delete", ENTITY, self.num_entity_delete_errors),
+            ("create", RELATIONSHIP, self.num_relationship_create_errors),
+            ("update", RELATIONSHIP, self.num_relationship_update_errors),
+            ("delete", RELATIONSHIP, self.num_relationship_delete_errors),
+            ("create", MAPPED, self.num_mapped_relationship_create_errors),
+            ("update", MAPPED, self.num_mapped_relationship_update_errors),
+            ("delete", MAPPED, self.num_mapped_relationship_delete_errors),
+            ("create", ENTITY_DATA, self.num_entity_raw_data_entry_create_errors),
+            ("update", ENTITY_DATA, self.num_entity_raw_data_entry_update_errors),
+            ("delete", ENTITY_DATA, self.num_entity_raw_data_entry_delete_errors),
+            ("create", RELATIONSHIP_DATA, self.num_relationship_raw_data_entry_create_errors),
+            ("update", RELATIONSHIP_DATA, self.num_relationship_raw_data_entry_update_errors),
+            ("delete", RELATIONSHIP_DATA, self.num_relationship_raw_data_entry_delete_errors),
+        ]
+        .map(|(verb, (one, many), count)| (verb, one, many, count))
     }
 }
 
@@ -264,6 +312,15 @@ mod tests {
             "numRelationshipCreateErrors",
             "numRelationshipUpdateErrors",
             "numRelationshipDeleteErrors",
+            "numEntityRawDataEntryCreateErrors",
+            "numEntityRawDataEntryUpdateErrors",
+            "numEntityRawDataEntryDeleteErrors",
+            "numRelationshipRawDataEntryCreateErrors",
+            "numRelationshipRawDataEntryUpdateErrors",
+            "numRelationshipRawDataEntryDeleteErrors",
+            "numMappedRelationshipCreateErrors",
+            "numMappedRelationshipUpdateErrors",
+            "numMappedRelationshipDeleteErrors",
         ];
         let counters = |members: serde_json::Map<String, Value>| {
             let counters: JobCounters = serde_json::from_value(Value::Object(members))?;
@@ -273,8 +330,13 @@ mod tests {
         for kind in (0..).zip(&kinds) {
             assert_eq!(counters([member(kind)].into_iter().collect())?, 1 << kind.0, "{}", kind.1);
         }
-        assert_eq!(counters((0..).zip(&kinds).map(member).collect())?, 0b11_1111);
-        let others = ["numEntitiesCreated", "numEntitiesDeleted", "numRelationshipsUpdated"];
+        assert_eq!(counters((0..).zip(&kinds).map(member).collect())?, (1 << 15) - 1);
+        let others = [
+            "numEntitiesCreated",
+            "numEntitiesDeleted",
+            "numRelationshipsUpdated",
+            "numMappedRelationshipsCreated",
+        ];
         assert_eq!(counters((0..).zip(&others).map(member).collect())?, 0);
         Ok(())
     }

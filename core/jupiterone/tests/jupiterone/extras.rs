@@ -126,6 +126,26 @@ async fn relationships_to_persons_are_deleted_only_if_the_users_are_complete() -
 }
 
 #[tokio::test]
+async fn errors_of_mapped_relationships_and_of_raw_data_leave_a_delivery_incomplete() -> Checked {
+    let emails: [Option<&[&str]>; 1] = [Some(&["a@acme.example"])];
+    for (name, is_whole) in [
+        ("numMappedRelationshipsUpdated", true),
+        ("numMappedRelationshipCreateErrors", false),
+        ("numEntityRawDataEntryUpdateErrors", false),
+        ("numRelationshipRawDataEntryDeleteErrors", false),
+    ] {
+        let (place, server) = (Place::new()?, jupiterone(JupiterOneBehaviour::default()).await?);
+        server.update(|behaviour| _ = behaviour.counted_errors.insert(name, 1));
+        let generation = publish(&place, FIRST, &emails, false)?;
+        let contents = Contents::new(generation, &STEPS, Some(&delivered_with(PERSONS)?), PERSONS);
+        let report = deliver(&server, contents).await?;
+        assert_eq!(report.counters.num_mapped_relationships_created, 1, "{name}");
+        assert_eq!(report.is_whole(), is_whole, "{name}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn switched_off_they_stay_until_they_are_purged() -> Checked {
     let server = jupiterone(JupiterOneBehaviour::default()).await?;
     let place = Place::new()?;

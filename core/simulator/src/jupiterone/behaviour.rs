@@ -1,6 +1,6 @@
 //! The switches of a simulated JupiterOne: its refusals, its delays and its faults.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The behaviour of the simulated JupiterOne. `Default` is a healthy one.
@@ -22,6 +22,9 @@ pub struct JupiterOneBehaviour {
     pub ends_as: &'static str,
     /// True if a job changes the graph in whatever state it ends.
     pub applies_failed_jobs: bool,
+    /// Counters of errors that every job that ends has besides, by their names, such as
+    /// `numMappedRelationshipCreateErrors`.
+    pub counted_errors: BTreeMap<&'static str, u64>,
     /// The faults.
     pub faults: Vec<JobFault>,
     /// The point from which no request is answered, if any.
@@ -38,6 +41,7 @@ impl Default for JupiterOneBehaviour {
             one_job_at_a_time: false,
             ends_as: "FINISHED",
             applies_failed_jobs: false,
+            counted_errors: BTreeMap::new(),
             faults: Vec::new(),
             silence: None,
         }

@@ -19,8 +19,8 @@ pub struct KeptGraph {
 pub(super) struct Changes {
     pub(super) entities: Counts,
     pub(super) relationships: Counts,
-    /// Relationships whose ends do not exist.
-    pub(super) create_errors: u64,
+    /// Relationships with a `_mapping`.
+    pub(super) mapped: Counts,
 }
 
 /// The changes of a job to one kind of objects.
@@ -29,6 +29,15 @@ pub(super) struct Counts {
     pub(super) created: u64,
     pub(super) updated: u64,
     pub(super) deleted: u64,
+    /// Relationships whose ends do not exist.
+    pub(super) create_errors: u64,
+}
+
+impl Changes {
+    /// The counts of the kind of a relationship.
+    fn of(&mut self, relationship: &Value) -> &mut Counts {
+        if is_mapped(relationship) { &mut self.mapped } else { &mut self.relationships }
+    }
 }
 
 impl KeptGraph {
@@ -45,15 +54,20 @@ impl KeptGraph {
         put(&mut self.entities, uploaded.entities, &mut changes.entities);
 
         let mut sound = uploaded.relationships;
-        let n_uploaded = sound.len();
-        sound.retain(|_, relationship| ends_exist(relationship, &self.entities));
-        changes.create_errors = (n_uploaded - sound.len()) as u64;
-        let before = self.relationships.len();
         let entities = &self.entities;
-        self.relationships
-            .retain(|key, kept| is_kept(kept, sound.get(key)) && ends_exist(kept, entities));
-        changes.relationships.deleted = (before - self.relationships.len()) as u64;
-        put(&mut self.relationships, sound, &mut changes.relationships);
+        sound.retain(|_, relationship| {
+            let is_sound = ends_exist(relationship, entities);
+            changes.of(relationship).create_errors += u64::from(!is_sound);
+            is_sound
+        });
+        self.relationships.retain(|key, kept| {
+            let stays = is_kept(kept, sound.get(key)) && ends_exist(kept, entities);
+            changes.of(kept).deleted += u64::from(!stays);
+            stays
+        });
+        let (mapped, plain) = sound.into_iter().partition(|(_, object)| is_mapped(object));
+        put(&mut self.relationships, plain, &mut changes.relationships);
+        put(&mut self.relationships, mapped, &mut changes.mapped);
         changes
     }
 }
@@ -72,6 +86,10 @@ fn put(kept: &mut BTreeMap<String, Value>, new: BTreeMap<String, Value>, counts:
             Entry::Occupied(_) => {}
         }
     }
+}
+
+fn is_mapped(relationship: &Value) -> bool {
+    relationship.get("_mapping").is_some()
 }
 
 /// Returns true if the ends of a relationship exist. For a mapped one only the source counts:

@@ -49,6 +49,8 @@ pub(super) struct Job {
     /// counted, or the graph has them.
     counted: [u64; 2],
     changes: Changes,
+    /// Further counters of errors, by name.
+    errors: BTreeMap<&'static str, u64>,
 }
 
 pub(super) struct State {
@@ -146,6 +148,7 @@ impl Shared {
             uploaded: KeptGraph::default(),
             counted: [0, 0],
             changes: Changes::default(),
+            errors: BTreeMap::new(),
         };
         let description = job.description();
         self.jobs.push(job);
@@ -183,7 +186,9 @@ impl Shared {
     fn end(&mut self, id: &str) -> Result<(), Refusal> {
         let ends_as = self.behaviour.ends_as;
         let is_applied = ends_as == "FINISHED" || self.behaviour.applies_failed_jobs;
+        let errors = self.behaviour.counted_errors.clone();
         let job = self.job(id)?;
+        job.errors = errors;
         ends_as.clone_into(&mut job.view.status);
         let uploaded = std::mem::take(&mut job.uploaded);
         job.counted[0] += uploaded.entities.len() as u64;
@@ -291,7 +296,7 @@ impl Job {
     /// Describes the job as the interface does, before this request changes it.
     fn description(&self) -> Value {
         let is_api = self.source == "api";
-        let (entities, relationships) = (&self.changes.entities, &self.changes.relationships);
+        let Changes { entities, relationships, mapped } = &self.changes;
         let [n_entities, n_relationships] = self.counted;
         let mut job = json!({
             "id": self.view.id,
@@ -306,8 +311,16 @@ impl Job {
             "numRelationshipsCreated": relationships.created,
             "numRelationshipsUpdated": relationships.updated,
             "numRelationshipsDeleted": relationships.deleted,
-            "numRelationshipCreateErrors": self.changes.create_errors,
+            "numRelationshipCreateErrors": relationships.create_errors,
+            "numMappedRelationshipsCreated": mapped.created,
+            "numMappedRelationshipsUpdated": mapped.updated,
+            "numMappedRelationshipsDeleted": mapped.deleted,
+            "numMappedRelationshipCreateErrors": mapped.create_errors,
         });
+        for (name, count) in &self.errors {
+            let before = job[*name].as_u64().unwrap_or_default();
+            job[*name] = json!(before + count);
+        }
         if is_api {
             job["scope"] = json!(self.scope);
         } else {
