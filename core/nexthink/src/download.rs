@@ -18,6 +18,9 @@ use crate::transport::retry_cause;
 /// The part of a refusal that is read to find its error code, in bytes.
 const REFUSAL_CAP: usize = 8 << 10;
 
+/// The media type of a results file.
+const CSV: &str = "text/csv";
+
 /// The error codes of Amazon S3 that tell something ("Error responses", Amazon S3 API reference).
 /// Only these are ever repeated: a refusal can hold parts of the request.
 const KNOWN_CODES: [&str; 12] = [
@@ -144,8 +147,9 @@ impl Client {
     ) -> Result<Response, NexthinkError> {
         let policy = &self.settings.retry;
         let mut retry = Retry::new(policy, &self.jitter, policy.max_attempts);
+        let mut accept = "*/*";
         loop {
-            let cause = match self.files.get(link, rest).await {
+            let cause = match self.files.get(link, rest, accept).await {
                 Ok(response) => match response.status() {
                     StatusCode::OK => return Ok(response),
                     StatusCode::PARTIAL_CONTENT
@@ -154,6 +158,11 @@ impl Client {
                         if rest.is_some() =>
                     {
                         return Ok(response);
+                    }
+                    // Some file hosts refuse the usual value, though the file is there and paid for.
+                    StatusCode::NOT_ACCEPTABLE if accept != CSV => {
+                        accept = CSV;
+                        continue;
                     }
                     status => {
                         let requested = requested_wait(response.headers());

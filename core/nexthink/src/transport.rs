@@ -189,7 +189,9 @@ impl FileClient {
         rest: Option<&Rest>,
     ) -> Result<Response, NexthinkError> {
         // A file must arrive as it was stored, so that its length can be checked.
-        let mut request = self.http.get(link.expose()).header(ACCEPT_ENCODING, "identity");
+        let request = self.http.get(link.expose()).header(ACCEPT, accept);
+        let mut request = request.header(ACCEPT_ENCODING, "identity");
+        accept: &'static str,
         if let Some(rest) = rest {
             request = request.header(RANGE, rest.range()).header(IF_MATCH, &rest.validator);
         }

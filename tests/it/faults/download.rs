@@ -158,6 +158,14 @@ fn e4_a_missing_file_gets_a_new_link_and_a_busy_host_more_time() {
 }
 
 #[test]
+fn b18_a_file_host_that_gives_out_only_csv_is_asked_for_it() {
+    let case = handed_out(|download| download.accepts_only_csv = true);
+    assert_changes_nothing(&case);
+    assert_eq!(device_exports(&case), 1, "it was paid for once");
+    case.recovers();
+}
+
+#[test]
 fn e5_a_redirect_of_the_file_host_is_not_followed() {
     let trap = Trap::set();
     let redirect = FaultAction::Redirect(format!("http://{}/a.csv", trap.address()));

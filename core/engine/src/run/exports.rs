@@ -203,7 +203,8 @@ impl Fetcher {
             let span = tracing::info_span!("export", step_id, query_id = query.id.as_str());
             let fetch = async move {
                 let (started, exports) = (Instant::now(), Arc::default());
-                let result = fetcher.fetch(step, &query, reservation, &exports).await;
+                // Boxed, since the futures of a run are as large as the largest one.
+                let result = Box::pin(fetcher.fetch(step, &query, reservation, &exports)).await;
                 Fetched {
                     step_id,
                     source: FetchedFrom::Query(query.id),

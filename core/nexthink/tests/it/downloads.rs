@@ -70,6 +70,28 @@ async fn e4_a_file_that_is_missing_gets_a_new_link_and_a_busy_host_more_time() {
 }
 
 #[tokio::test]
+async fn b18_a_file_host_that_refuses_the_usual_media_types_is_asked_for_csv_once() {
+    let refused = || answer(406, "canary");
+    let busy = answer(503, "<Error><Code>SlowDown</Code></Error>");
+    let tenant = Tenant::start(vec![started()], vec![refused(), busy, answer(200, FILE)]).await;
+    tenant.api.then(completed(&tenant.files.link()));
+    assert_eq!(tenant.run().await.file, FILE);
+    let accepted = |tenant: &Tenant| {
+        let seen = tenant.files.seen();
+        seen.iter().map(|seen| seen.header("accept").map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let [any, csv] = ["*/*", "text/csv"].map(|text| Some(text.to_owned()));
+    assert_eq!(accepted(&tenant), [any.clone(), csv.clone(), csv.clone()]);
+
+    let tenant = Tenant::start(vec![started()], (0..9).map(|_| refused()).collect()).await;
+    tenant.api.then(completed(&tenant.files.link()));
+    let error = tenant.run().await.error();
+    let expected = matches!(error, NexthinkError::DownloadRefused { status: 406, code: None });
+    assert!(expected, "{error}");
+    assert_eq!(accepted(&tenant), [any, csv]);
+}
+
+#[tokio::test]
 async fn e9_a_file_comes_as_it_is_stored_whatever_its_headers_say() {
     for (name, value) in [
         (CONTENT_ENCODING, "gzip"),

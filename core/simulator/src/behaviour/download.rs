@@ -15,6 +15,8 @@ pub struct Download {
     pub link: Option<String>,
     /// True if each status call returns the first link again, even an expired one.
     pub same_link_again: bool,
+    /// True if a request without `Accept: text/csv` is answered with 406.
+    pub accepts_only_csv: bool,
     /// The point at which the connection is closed in the middle of an answer.
     pub cut: Option<Cut>,
     /// The announced length.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State as Extract};
 use axum::http::header::{
-    ACCEPT_RANGES, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, IF_MATCH, IF_RANGE, RANGE,
+    ACCEPT, ACCEPT_RANGES, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG, IF_MATCH, IF_RANGE, RANGE,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version};
 use axum::response::{IntoResponse, Response};
@@ -41,6 +41,9 @@ pub(crate) async fn download(
         return refuse(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key does not exist.");
     };
     let behaviour = state.shared().behaviour.query(&export.query_id).download;
+    if behaviour.accepts_only_csv && text(&headers, &ACCEPT) != Some("text/csv") {
+        return StatusCode::NOT_ACCEPTABLE.into_response();
+    }
     let range = match asked_range(&headers, &file, &behaviour) {
         Ok(range) => range,
         Err(refusal) => return refusal,
