@@ -165,8 +165,11 @@ impl ApiClient {
         token: &Secret,
     ) -> Result<Answer, NexthinkError> {
         let request = match call {
-            ApiCall::StartExport(body) => self.http.post(self.base.export()).json(body),
-            // Else times come in the zone of the tenant's region.
+            // Else times come in the zone of the tenant's region. The header is documented for executions only; an
+            // export ignores it at worst.
+            ApiCall::StartExport(body) => {
+                self.http.post(self.base.export()).json(body).header("x-utc-times", "true")
+            }
             ApiCall::Execute(body) => {
                 self.http.post(self.base.execute()).json(body).header("x-utc-times", "true")
             }
@@ -187,11 +190,11 @@ impl FileClient {
         &self,
         link: &ResultsLink,
         rest: Option<&Rest>,
+        accept: &'static str,
     ) -> Result<Response, NexthinkError> {
         // A file must arrive as it was stored, so that its length can be checked.
         let request = self.http.get(link.expose()).header(ACCEPT, accept);
         let mut request = request.header(ACCEPT_ENCODING, "identity");
-        accept: &'static str,
         if let Some(rest) = rest {
             request = request.header(RANGE, rest.range()).header(IF_MATCH, &rest.validator);
         }

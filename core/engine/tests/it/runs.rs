@@ -241,3 +241,17 @@ async fn the_queries_of_a_run_are_executed_no_faster_than_nexthink_accepts() {
     let took = started.elapsed();
     assert!((Duration::from_secs(3)..Duration::from_secs(20)).contains(&took), "{took:?}");
 }
+
+#[tokio::test]
+async fn exports_are_asked_for_times_in_utc_as_executions_are() {
+    let tenant = Tenant::start("acme", 1, NOON).await;
+    tenant.run().await.expect("it runs");
+    let in_utc = |path: &str| {
+        let requests = tenant.simulator.recorded_requests();
+        let requests = requests.iter().filter(|request| request.target == path);
+        let header = ("x-utc-times".to_owned(), b"true".to_vec());
+        requests.map(|request| request.headers.contains(&header)).collect::<Vec<_>>()
+    };
+    assert_eq!(in_utc("/api/v1/nql/export"), [true; 4]);
+    assert_eq!(in_utc("/api/v1/nql/execute"), [true; 4]);
+}

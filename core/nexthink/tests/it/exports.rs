@@ -68,6 +68,7 @@ async fn e3_e6_the_requests_are_those_that_nexthink_documents() {
     let api = tenant.api.seen();
     assert_eq!(api.len(), 2);
     assert_eq!((&api[0].method, api[0].uri.path()), (&Method::POST, "/api/v1/nql/export"));
+    assert_eq!(api[0].header("x-utc-times"), Some("true"));
     assert_eq!(api[0].header("authorization"), Some("Bearer canary-access-token"));
     assert_eq!(api[0].header("content-type"), Some("application/json"));
     assert_eq!(api[0].header("accept"), Some("application/json"));
