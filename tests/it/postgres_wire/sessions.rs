@@ -191,3 +191,33 @@ fn a_query_of_the_user_comes_before_the_catalog() {
     let catalog = "select count(*) > 5 from pg_class";
     assert_eq!(server.texts(&client, catalog).expect("it can be asked"), ["t"]);
 }
+
+#[test]
+fn a_query_in_place_of_a_value_keeps_its_order_its_limit_and_its_errors() {
+    let scene = scene();
+    let server = Server::start(&scene, &[]);
+    let client = server.analyst();
+    let texts = |sql: &str| server.texts(&client, sql).map_err(|error| told(&error));
+    let names = texts("select name from nexthink_device order by name").expect("it can be asked");
+    let last = "select (select name from nexthink_device order by name desc limit 1)";
+    assert_eq!(texts(last), Ok(names[29..].to_vec()));
+    let listed = "select unnest(array(select name from nexthink_device order by name limit 3))";
+    assert_eq!(texts(listed), Ok(names[..3].to_vec()));
+    let all = "select unnest(array(select name from nexthink_device order by name))";
+    assert_eq!(texts(all), Ok(names.clone()));
+    let several = texts("select (select name from nexthink_device)").expect_err("it has 30 rows");
+    assert!(several.contains("several rows"), "{several}");
+    for (sql, expected) in [
+        ("select (select case when count(*) > 5 then 'many' end from nexthink_device)", "many"),
+        ("select (select stddev(x) from (values (1.0), (1.0)) v(x))", "0"),
+        ("select (select median(x) from (values (1), (2), (9)) v(x))", "2"),
+        (
+            "select (select extract(year from max(t)) from (values (date '2026-01-02')) v(t))",
+            "2026",
+        ),
+        ("select case when count(*) = 0 then 'none' else 'some' end from pg_index", "none"),
+        ("select array_length(array(select 1 union select 2), 1)", "2"),
+    ] {
+        assert_eq!(texts(sql), Ok(vec![expected.to_owned()]), "{sql}");
+    }
+}

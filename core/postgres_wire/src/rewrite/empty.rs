@@ -8,7 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::parts;
-use super::select::{call, is_aggregate, name_of};
+use super::select::{call, has_aggregate, name_of};
 use crate::catalog;
 
 /// Makes a query without rows of one that cannot have any.
@@ -106,12 +106,13 @@ fn is_empty_body(body: &SetExpr) -> bool {
 /// An aggregate has a row even of nothing, unless its rows are grouped.
 fn is_empty_select(select: &Select) -> bool {
     let is_grouped = !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
-    let has_aggregate = select.projection.iter().any(|item| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-            is_aggregate(expr)
-        }
-        _ => false,
-    });
+    let has_aggregate = select.having.is_some()
+        || select.projection.iter().any(|item| match item {
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                has_aggregate(expr)
+            }
+            _ => false,
+        });
     (is_grouped || !has_aggregate) && select.from.iter().any(is_empty_table)
 }
 

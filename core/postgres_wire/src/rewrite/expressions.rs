@@ -5,7 +5,7 @@ use sqlparser::ast::{
     ObjectNamePart, Query, UnaryOperator, Value,
 };
 
-use super::select::{aggregated, call};
+use super::select::{aggregated, call, list};
 use crate::catalog::{CLASS_NAME, CLASS_OID, PG_CATALOG, PUBLIC, TYPE_OID, WORD_PREFIX};
 use crate::decode;
 
@@ -107,8 +107,10 @@ fn function(expr: &mut Expr) -> Option<Expr> {
         _ if is_word(&name) => Some(word(&name)),
         FunctionArguments::Subquery(query) if name == "array" => {
             let mut query: Query = (**query).clone();
-            aggregated(&mut query, "array_agg");
-            Some(Expr::Subquery(Box::new(query)))
+            if aggregated(&mut query, "array_agg") {
+                return Some(Expr::Subquery(Box::new(query)));
+            }
+            list(query)
         }
         _ => None,
     }

@@ -71,6 +71,51 @@ fn what_the_engine_lacks_becomes_what_it_has() {
 }
 
 #[test]
+fn a_query_in_place_of_a_value_is_changed_only_if_it_reads_the_catalog() {
+    for (sql, expected) in [
+        (
+            "select (select name from nexthink_device order by name desc limit 1)",
+            "SELECT (SELECT name FROM nexthink_device ORDER BY name DESC LIMIT 1) AS \"name\"",
+        ),
+        (
+            "select (select c.relname from pg_class c, nexthink_device)",
+            "SELECT (SELECT c.relname FROM pg_catalog.pg_class c, nexthink_device) AS \"relname\"",
+        ),
+        (
+            "select (select c.relname as r from pg_class c where c.oid = a.attrelid order by r, 1, c.oid desc limit 1) \
+             from pg_attribute a",
+            "SELECT (SELECT first_value(c.relname ORDER BY c.relname, c.relname, c.oid DESC) AS r FROM pg_catalog.pg_class c \
+             WHERE c.oid = a.attrelid) AS \"r\" FROM pg_catalog.pg_attribute a",
+        ),
+        (
+            "select (select relname from pg_class limit 1 offset 1), (select row_number() over () from pg_class)",
+            "SELECT (SELECT relname FROM pg_catalog.pg_class LIMIT 1 OFFSET 1) AS \"relname\", (SELECT row_number() OVER () \
+             FROM pg_catalog.pg_class) AS \"row_number\"",
+        ),
+        (
+            "select (select case when median(oid) > 5 then 'many' end from pg_class)",
+            "SELECT (SELECT CASE WHEN median(oid) > 5 THEN 'many' END FROM pg_catalog.pg_class) AS \"case\"",
+        ),
+        (
+            "select array(select relname from pg_class order by 1)",
+            "SELECT (SELECT array_agg(relname ORDER BY relname) FROM pg_catalog.pg_class) AS \"array\"",
+        ),
+        (
+            "select array(select name from nexthink_device order by osname desc nulls last, name limit 3)",
+            "SELECT (SELECT array_agg(item ORDER BY key0 DESC NULLS LAST, item) FROM (SELECT name, osName AS key0 FROM \
+             nexthink_device ORDER BY osName DESC NULLS LAST, name LIMIT 3) AS items (item, key0)) AS \"array\"",
+        ),
+        (
+            "select array(select 1 union select 2 order by 1)",
+            "SELECT (SELECT array_agg(item ORDER BY item) FROM (SELECT 1 UNION SELECT 2 ORDER BY 1) AS items (item)) AS \
+             \"array\"",
+        ),
+    ] {
+        assert_eq!(rewritten(sql), expected);
+    }
+}
+
+#[test]
 fn a_part_that_needs_a_row_of_an_empty_table_has_no_rows() {
     for (sql, expected) in [
         (
@@ -99,6 +144,18 @@ fn a_part_that_needs_a_row_of_an_empty_table_has_no_rows() {
             "SELECT NULL AS x FROM pg_catalog.pg_class",
         ),
         ("select count(*) from pg_index", "SELECT count(*) AS \"count\" FROM pg_catalog.pg_index"),
+        (
+            "select case when count(*) = 0 then 'none' end from pg_index",
+            "SELECT CASE WHEN count(*) = 0 THEN 'none' END AS \"case\" FROM pg_catalog.pg_index",
+        ),
+        (
+            "select 1 from pg_index having count(*) = 0",
+            "SELECT 1 AS \"?column?\" FROM pg_catalog.pg_index HAVING count(*) = 0",
+        ),
+        (
+            "select (select count(*) from pg_class) from pg_index",
+            "SELECT NULL AS \"count\" WHERE false",
+        ),
         (
             "select c.relname, i.indkey from pg_class c left join pg_index i on i.indrelid = c.oid",
             "SELECT c.relname, i.indkey FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid",
