@@ -1,6 +1,8 @@
 //! The explorer of the built program, over HTTP as a browser and as a script use it.
 #![cfg(unix)]
 
+mod answers;
+
 use std::collections::BTreeSet;
 #[cfg(target_os = "linux")]
 use std::process::Command;

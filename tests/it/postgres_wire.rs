@@ -1,6 +1,7 @@
 //! `serve --postgres` of the built program, as clients of Postgres use it.
 #![cfg(unix)]
 
+mod answers;
 mod limits;
 mod sessions;
 

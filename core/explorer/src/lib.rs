@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod assets;
+mod erasure_watch;
 mod error;
 mod guard;
 mod host;
@@ -31,6 +32,7 @@ use tokio::sync::Semaphore;
 use self::access::Access;
 pub use self::access::{AccessToken, ProxyUsers, Role};
 use self::assets::Assets;
+pub use self::erasure_watch::ErasureWatch;
 pub use self::host::{
     Due, FindingsChange, Host, HostError, Period, PersonalProperties, PrivacyStatus, Quota, Read,
     SessionFuture, TenantStatus, Trail, Window,

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::Explorer;
 use crate::access::Role;
+use crate::erasure_watch::ErasureWatch;
 use crate::error::ApiError;
 use crate::host::Host;
 
@@ -102,6 +103,7 @@ pub struct AnswerHead {
 pub(crate) struct WorkerAnswer {
     pub(crate) pieces: mpsc::Receiver<io::Result<Bytes>>,
     process: Process,
+    erasures: ErasureWatch,
     timeout: Duration,
     /// The time for which the process may still be waited for: the client's own time does not count.
     left: Duration,
@@ -127,11 +129,15 @@ impl WorkerAnswer {
     /// Returns the next piece of the body; none at its end.
     ///
     /// # Errors
-    /// The process was ended by its limits, so that the body is not whole.
+    /// The process was ended by its limits, or someone was erased, so that the body is not whole.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         let asked = Instant::now();
         let deadline = self.ends.min(asked + self.left);
-        let piece = tokio::time::timeout_at(deadline, self.pieces.recv()).await;
+        let piece = tokio::select! {
+            biased;
+            () = self.erasures.erased() => return Err(erased()),
+            piece = tokio::time::timeout_at(deadline, self.pieces.recv()) => piece,
+        };
         self.left = self.left.saturating_sub(asked.elapsed());
         match piece {
             Err(_) => Err(timed_out(self.timeout)),
@@ -164,6 +170,12 @@ pub(crate) async fn ask(
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message)
     })?;
     let permit = permit.map_err(|error| ApiError::internal(&error))?;
+    // Before the process opens the generation, so that no erasure is missed.
+    let erasures = super::api::blocking(|| {
+        let watch = ErasureWatch::start(explorer.tenant(&request.tenant)?)?;
+        Ok(watch)
+    });
+    let erasures = erasures.await?;
     let host = Arc::clone(&explorer.host);
     let (sender, pieces) = mpsc::channel(PIECES);
     let (started, starting) = oneshot::channel();
@@ -182,7 +194,7 @@ pub(crate) async fn ask(
     let process = started.map_err(|error| ApiError::internal(&error))?;
     let now = Instant::now();
     let (left, ends) = (deadline.saturating_duration_since(now), now + timeout * SLOW_READER);
-    let mut answer = WorkerAnswer { pieces, process, timeout, left, ends };
+    let mut answer = WorkerAnswer { pieces, process, erasures, timeout, left, ends };
     let Some(head) = answer.next().await? else { return Err(out_of_memory()) };
     let head: AnswerHead =
         serde_json::from_slice(&head).map_err(|error| ApiError::internal(&error))?;
@@ -239,6 +251,11 @@ fn timed_out(timeout: Duration) -> ApiError {
     let limit = format!("{} seconds", timeout.as_secs());
     let message = core_query::out_of_time(limit, "start `serve` with a longer --timeout");
     ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "timeout", message)
+}
+
+fn erased() -> ApiError {
+    let message = "people or devices were erased since this answer began: ask again";
+    ApiError::new(StatusCode::CONFLICT, "erased", message)
 }
 
 /// A failed allocation and a stack overflow abort a process.

@@ -144,7 +144,7 @@ async fn csv(
             Ok(None) => None,
             Err(error) => {
                 tracing::warn!(reason = error.message(), "an answer in CSV was cut off");
-                Some((Err("the query was ended by its limits"), None))
+                Some((Err("the answer was cut off"), None))
             }
         }
     });

@@ -1,12 +1,12 @@
 //! An answer, from the process that makes it to the client, with its limits: the time, a cancel, a client that goes.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use core_store::TenantStore;
+use core_explorer::ErasureWatch;
+use core_store::{StoreError, TenantStore};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -66,6 +66,7 @@ enum Event {
     Read(Result<(), End>),
     Sent(Result<(), End>),
     Canceled,
+    Erased,
     Late,
     Ended(End),
 }
@@ -215,7 +216,8 @@ impl Session {
             // An erasure may have begun since: a store that it has not been through is shown to no one.
             self.hello.databases = names(&stores);
         }
-        let erasures = self.erasures(&stores)?;
+        // Before the process opens the generation, so that no erasure is missed.
+        let erasures = self.watch_erasures(stores)?;
         if self.portals.values().filter(|portal| portal.running.is_some()).count() >= MAX_RUNNING {
             let message = format!(
                 "the session has {MAX_RUNNING} cursors that are not at their end: close one"
@@ -256,19 +258,23 @@ impl Session {
 
     /// Goes on with an answer, unless someone was erased since it began: it may still have that person.
     async fn resume(&mut self, running: Running) -> Result<Running, WireError> {
-        let stores = self.wire.stores().await?;
-        if self.erasures(&stores)? == running.erasures {
-            return Ok(Running { paused: None, ..running });
+        // A store that may show an erased person is not read.
+        self.wire.stores().await?;
+        if running.erasures.is_erased().map_err(unread)? {
+            return Err(erased());
         }
-        let message = "people or devices were erased since this answer began: ask again";
-        Err(WireError::new(state::UNSUPPORTED, message))
+        Ok(Running { paused: None, ..running })
     }
 
-    /// Returns the erasures that the store of this session's tenant must have been through.
-    fn erasures(&self, stores: &[TenantStore]) -> Result<BTreeSet<String>, WireError> {
-        let own = stores.iter().find(|store| store.name() == self.hello.tenant);
-        let erasures = own.map_or(Ok(BTreeSet::new()), TenantStore::erasures);
-        erasures.map_err(|error| WireError::internal(&error.into()))
+    /// Starts to watch the erasures of this session's tenant.
+    fn watch_erasures(&self, stores: Vec<TenantStore>) -> Result<ErasureWatch, WireError> {
+        let tenant = &self.hello.tenant;
+        let own = stores.into_iter().find(|store| store.name() == tenant);
+        let own = own.ok_or_else(|| {
+            let message = format!("there is no database {tenant} any more");
+            WireError::new(state::NO_DATABASE, message)
+        })?;
+        ErasureWatch::start(own).map_err(unread)
     }
 
     /// Waits for more of an answer, and sends what is there. The process is ended with `running` if it must not go on.
@@ -280,6 +286,7 @@ impl Session {
                     biased;
                     _ = self.place.canceled.changed() => Event::Canceled,
                     end = self.place.ending.ended() => Event::Ended(end),
+                    () = running.erasures.erased() => Event::Erased,
                     () = tokio::time::sleep_until(watch.deadline) => Event::Late,
                     sent = connection.send_some() => Event::Sent(sent),
                 }
@@ -288,6 +295,7 @@ impl Session {
                     biased;
                     _ = self.place.canceled.changed() => Event::Canceled,
                     end = self.place.ending.ended() => Event::Ended(end),
+                    () = running.erasures.erased() => Event::Erased,
                     () = tokio::time::sleep_until(watch.deadline) => Event::Late,
                     messages = running.process.next() => Event::Messages(messages),
                     read = connection.read(), if connection.has_room() => Event::Read(read),
@@ -301,6 +309,7 @@ impl Session {
                 Event::Messages(None) => return Err(out_of_memory().into()),
                 Event::Read(done) | Event::Sent(done) => done?,
                 Event::Canceled => return Err(canceled().into()),
+                Event::Erased => return Err(erased().into()),
                 Event::Late => return Err(late(watch.timeout).into()),
                 Event::Ended(end) => return Err(end.into()),
             }
@@ -336,6 +345,15 @@ fn failed(error: io::Error) -> Stop {
 
 fn canceled() -> WireError {
     WireError::new(state::CANCELED, "the query was canceled by its user")
+}
+
+fn unread(error: StoreError) -> WireError {
+    WireError::internal(&error.into())
+}
+
+fn erased() -> WireError {
+    let message = "people or devices were erased since this answer began: ask again";
+    WireError::new(state::UNSUPPORTED, message)
 }
 
 fn late(timeout: Duration) -> WireError {

@@ -1,8 +1,7 @@
 //! A statement that is being answered, in one part or in several.
 
-use std::collections::BTreeSet;
-
 use bytes::{Bytes, BytesMut};
+use core_explorer::ErasureWatch;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
@@ -36,8 +35,8 @@ pub(super) struct Running {
     /// Messages of the answer that were not looked at yet.
     pub(super) rest: Bytes,
     pub(super) since: Instant,
-    /// The erasures that the store had been through when the answer began.
-    pub(super) erasures: BTreeSet<String>,
+    /// Notices erasures since the answer began.
+    pub(super) erasures: ErasureWatch,
     /// Since when it waits for the client to read on, and its place among all that do.
     pub(super) paused: Option<(Instant, OwnedSemaphorePermit)>,
 }

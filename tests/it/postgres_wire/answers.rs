@@ -1,0 +1,45 @@
+//! Answers that take long: clients that read slowly, and people who are erased meanwhile.
+
+use std::pin::pin;
+use futures::TryStreamExt as _;
+use tokio_postgres::{Client, Error, RowStream};
+
+use super::{Server, scene, told};
+
+/// A query with more rows than a client reads in a day.
+const LONG: &str = "select upn from nexthink_user, range(1000000000000)";
+
+/// Asks, and reads nothing of the answer yet.
+async fn asked(client: &Client, sql: &str) -> Result<RowStream, Error> {
+    client.query_raw(sql, [""; 0]).await
+}
+
+#[test]
+fn an_answer_that_is_being_sent_is_cut_off_when_someone_is_erased() {
+    let scene = scene();
+    let made = scene.program(&["privacy", "key", "new"]);
+    assert_eq!(made.exit, Some(0), "{}", made.stderr);
+    let server = Server::start(&scene, &["--timeout", "2m"]);
+    let client = server.analyst();
+    let users = "select upn from nexthink_user where upn is not null limit 1";
+    let user = server.texts(&client, users).expect("it can be asked").remove(0);
+    let refused = server.runtime.block_on(async {
+        let rows = asked(&client, LONG).await.unwrap_or_else(|error| panic!("{}", told(&error)));
+        let mut rows = pin!(rows);
+        assert!(rows.try_next().await.is_ok_and(|row| row.is_some()), "it has begun");
+        tokio::task::block_in_place(|| {
+            let erase = ["privacy", "erase", "--user", &user, "--yes", "--reason", "request"];
+            let erased = scene.program(&erase);
+            assert_eq!(erased.exit, Some(0), "{}", erased.stderr);
+        });
+        loop {
+            match rows.try_next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return "the whole answer was sent".to_owned(),
+                Err(error) => return told(&error),
+            }
+        }
+    });
+    assert!(refused.contains("erased since this answer began"), "{refused}");
+    assert_eq!(server.texts(&client, "select 1").expect("the session goes on"), ["1"]);
+}
