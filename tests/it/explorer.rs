@@ -57,6 +57,11 @@ impl Explorer {
         Self::of(scene.start(&SERVE))
     }
 
+    /// One whose queries may take so long.
+    fn start_with(scene: &Scene, timeout: &str) -> Self {
+        Self::of(scene.start(&["serve", "--listen", "127.0.0.1:0", "--timeout", timeout]))
+    }
+
     fn of(running: Running) -> Self {
         let printed = until(PATIENCE, || {
             let line = running.printed();

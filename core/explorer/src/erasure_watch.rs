@@ -11,7 +11,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Compares the erasures of a tenant with those of the moment at which an answer began: a process that has read a
 /// generation before goes on with rows of people who were erased since.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ErasureWatch {
     store: TenantStore,
     known: BTreeSet<String>,

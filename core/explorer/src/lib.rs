@@ -77,6 +77,8 @@ pub struct Explorer {
     access: Access,
     assets: Assets,
     queries: Arc<Semaphore>,
+    /// The answers that wait for their clients to read on.
+    slow: Arc<Semaphore>,
     sessions: Sessions,
 }
 
@@ -86,8 +88,9 @@ impl Explorer {
         let access = Access::new(&settings);
         let assets = Assets::new(settings.web_folder.clone());
         let queries = Arc::new(Semaphore::new(settings.parallel_queries));
+        let slow = Arc::new(Semaphore::new(worker::MAX_SLOW));
         let sessions = Sessions::default();
-        Self { host, settings, access, assets, queries, sessions }
+        Self { host, settings, access, assets, queries, slow, sessions }
     }
 
     /// Makes the token of the address that is printed. It can be used once, within an hour; a new one replaces it.

@@ -11,7 +11,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::Explorer;
@@ -24,7 +25,10 @@ use crate::host::Host;
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// The number of pieces that wait for a slow reader.
-const PIECES: usize = 8;
+pub(crate) const PIECES: usize = 8;
+
+/// The most answers that wait for their clients to read on. Each has a process.
+pub(crate) const MAX_SLOW: usize = 32;
 
 /// The number of times as long as a query that a client may take to read the answer.
 const SLOW_READER: u32 = 10;
@@ -103,7 +107,7 @@ pub struct AnswerHead {
 pub(crate) struct WorkerAnswer {
     pub(crate) pieces: mpsc::Receiver<io::Result<Bytes>>,
     process: Process,
-    erasures: ErasureWatch,
+    pub(crate) erasures: ErasureWatch,
     timeout: Duration,
     /// The time for which the process may still be waited for: the client's own time does not count.
     left: Duration,
@@ -114,7 +118,9 @@ pub(crate) struct WorkerAnswer {
 /// A process, which is killed when its answer is no longer wanted.
 struct Process {
     child: Child,
-    _permit: OwnedSemaphorePermit,
+    /// The place among the queries that are answered at once, or, once the client was waited for, among the answers that
+    /// wait for their clients.
+    place: OwnedSemaphorePermit,
 }
 
 impl Drop for Process {
@@ -144,6 +150,58 @@ impl WorkerAnswer {
             Ok(Some(Ok(piece))) => Ok(Some(piece)),
             Ok(Some(Err(error))) => Err(ApiError::internal(&error)),
             Ok(None) => self.check_end().map(|()| None),
+        }
+    }
+
+    /// Hands on all pieces, and nothing after the last one. A failure cuts the answer off: the receiver then gets no
+    /// end, so that no one takes a part for the whole.
+    pub(crate) async fn send(mut self, client: mpsc::Sender<Option<Bytes>>, slow: Arc<Semaphore>) {
+        let sent = tokio::select! {
+            () = client.closed() => Ok(()),
+            sent = self.send_pieces(&client, &slow) => sent,
+        };
+        if let Err(error) = sent {
+            tracing::warn!(reason = error.message(), "an answer in CSV was cut off");
+        }
+    }
+
+    async fn send_pieces(
+        &mut self,
+        client: &mpsc::Sender<Option<Bytes>>,
+        slow: &Arc<Semaphore>,
+    ) -> Result<(), ApiError> {
+        let mut is_slow = false;
+        loop {
+            let piece = self.next().await?;
+            let is_last = piece.is_none();
+            match client.try_send(piece) {
+                Err(TrySendError::Full(piece)) => {
+                    if !is_slow {
+                        is_slow = true;
+                        self.give_way(slow);
+                    }
+                    tokio::select! {
+                        biased;
+                        () = self.erasures.erased() => return Err(erased()),
+                        // Without a receiver, the client has gone.
+                        _ = client.send(piece) => {}
+                    }
+                }
+                Err(TrySendError::Closed(_)) => return Ok(()),
+                Ok(()) => {}
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives the place of a query to another one, since this one is held up by its client: as many slow clients as there
+    /// are places would stop the queries of all others. If too many are slow, it keeps the place, so that the number of
+    /// processes stays limited.
+    fn give_way(&mut self, slow: &Arc<Semaphore>) {
+        if let Ok(place) = Arc::clone(slow).try_acquire_owned() {
+            drop(std::mem::replace(&mut self.process.place, place));
         }
     }
 
@@ -215,7 +273,7 @@ fn start(
     permit: OwnedSemaphorePermit,
     request: &WorkerRequest,
 ) -> io::Result<(Process, ChildStdout)> {
-    let mut process = Process { child: host.start_worker()?, _permit: permit };
+    let mut process = Process { child: host.start_worker()?, place: permit };
     let output = process.child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let mut input = process.child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
     input.write_all(&serde_json::to_vec(request)?)?;

@@ -102,9 +102,11 @@ impl Connection {
         if read == 0 { Err(End::Closed) } else { Ok(()) }
     }
 
-    /// Sends a part of what is written. It can be asked again if its caller stops waiting.
+    /// Sends a part of what is written; a client that takes nothing of it for a while has gone. It can be asked again
+    /// if its caller stops waiting.
     pub(crate) async fn send_some(&mut self) -> Result<(), End> {
-        let sent = self.stream.write(&self.out).await?;
+        let sent = tokio::time::timeout(WRITE_TIMEOUT, self.stream.write(&self.out)).await;
+        let sent = sent.map_err(|_| End::Closed)??;
         self.out.advance(sent);
         if sent == 0 { Err(End::Closed) } else { Ok(()) }
     }
@@ -139,5 +141,20 @@ impl Connection {
     pub(crate) fn into_stream(self) -> Result<Box<dyn Stream>, End> {
         // Bytes before the handshake could be from anyone on the way.
         if self.input.is_empty() { Ok(self.stream) } else { Err(Malformed::Content.into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_for_a_minute_has_gone() {
+        let (_client, server) = tokio::io::duplex(1024);
+        let mut connection = Connection::new(Box::new(server));
+        connection.out.resize(FULL_BYTES, 0);
+        connection.send_some().await.expect("there is room for a part");
+        let sent = tokio::time::timeout(2 * WRITE_TIMEOUT, connection.send_some()).await;
+        assert!(matches!(sent, Ok(Err(End::Closed))), "{sent:?}");
     }
 }

@@ -12,13 +12,14 @@ use axum::routing::{get, post};
 use core_store::{GenerationId, TenantStore};
 use futures::stream;
 use serde::Deserialize;
+use tokio::sync::mpsc;
 
 use super::{Endpoint, blocking, body_of, generation_of};
 use crate::Explorer;
 use crate::access::User;
 use crate::error::ApiError;
 use crate::parameters::{Path, Query};
-use crate::worker::{self, AnswerFormat, Asked, WorkerRequest};
+use crate::worker::{self, AnswerFormat, Asked, PIECES, WorkerRequest};
 
 /// The most rows of an answer in JSON.
 const MAX_ROWS: usize = 10_000;
@@ -136,16 +137,22 @@ async fn csv(
     };
     check(&explorer, &request).await?;
     let answer = worker::ask(&explorer, request).await?;
-    // A failure from here on cuts the answer off, so that no one takes a part for the whole.
-    let pieces = stream::unfold(Some(answer), |answer| async {
-        let mut answer = answer?;
-        match answer.next().await {
-            Ok(Some(piece)) => Some((Ok(piece), Some(answer))),
-            Ok(None) => None,
-            Err(error) => {
-                tracing::warn!(reason = error.message(), "an answer in CSV was cut off");
-                Some((Err("the answer was cut off"), None))
-            }
+    let (sender, receiver) = mpsc::channel(PIECES);
+    let reading = Some((receiver, answer.erasures.clone()));
+    // Its own task ends the process also while the client does not read.
+    tokio::spawn(answer.send(sender, Arc::clone(&explorer.slow)));
+    let pieces = stream::unfold(reading, |reading| async {
+        let (mut receiver, mut erasures) = reading?;
+        let piece = tokio::select! {
+            biased;
+            // Pieces from before are not sent any more.
+            () = erasures.erased() => None,
+            piece = receiver.recv() => piece,
+        };
+        match piece {
+            Some(Some(piece)) => Some((Ok(piece), Some((receiver, erasures)))),
+            Some(None) => None,
+            None => Some((Err("the answer was cut off"), None)),
         }
     });
     let headers = [

@@ -58,12 +58,17 @@ pub(super) enum Until {
 struct Watch {
     deadline: Instant,
     timeout: Duration,
+    /// The place among the queries that are answered at once, or, once the client was waited for, among the answers that
+    /// wait for their clients: as many slow clients as there are places would stop the queries of all others.
+    place: OwnedSemaphorePermit,
+    is_slow: bool,
 }
 
 /// The next event of an answer.
 enum Event {
     Messages(Option<Bytes>),
     Read(Result<(), End>),
+    ClientIsSlow,
     Sent(Result<(), End>),
     Canceled,
     Erased,
@@ -95,8 +100,7 @@ impl Session {
         until: Until,
         is_told: bool,
     ) -> Result<Advanced, Stop> {
-        let watch = self.watch();
-        let _permit = self.permit(&watch).await?;
+        let mut watch = self.watch().await?;
         let mut running = match portal.running.take() {
             Some(running) => self.resume(running).await?,
             None => self.start(portal.query.clone(), portal.types.clone(), portal.action()).await?,
@@ -106,7 +110,7 @@ impl Session {
         let end = loop {
             let Some((kind, message)) = take(&mut running.rest) else {
                 // A row may be long, and a client slow.
-                self.next_messages(&mut running, &watch).await?;
+                self.next_messages(&mut running, &mut watch).await?;
                 continue;
             };
             match kind {
@@ -157,13 +161,12 @@ impl Session {
         query: Text,
         types: Vec<u32>,
     ) -> Result<(Bytes, Bytes), Stop> {
-        let watch = self.watch();
-        let _permit = self.permit(&watch).await?;
+        let mut watch = self.watch().await?;
         let mut running = self.start(query, types, Action::Describe).await?;
         let (mut parameters, mut columns, mut error) = (Bytes::new(), Bytes::new(), None);
         let end = loop {
             let Some((kind, message)) = take(&mut running.rest) else {
-                self.next_messages(&mut running, &watch).await?;
+                self.next_messages(&mut running, &mut watch).await?;
                 continue;
             };
             match kind {
@@ -182,26 +185,24 @@ impl Session {
         }
     }
 
-    fn watch(&mut self) -> Watch {
+    /// Waits until the query may be answered.
+    async fn watch(&mut self) -> Result<Watch, Stop> {
         // A cancel that comes now is for this statement, and an earlier one was for another.
         self.place.canceled.borrow_and_update();
         let limit = self.wire.settings.query_timeout;
         let timeout = self.settings.statement_timeout().map_or(limit, |own| own.min(limit));
-        Watch { deadline: Instant::now() + timeout, timeout }
-    }
-
-    /// Waits until the query may be answered.
-    async fn permit(&mut self, watch: &Watch) -> Result<OwnedSemaphorePermit, Stop> {
+        let deadline = Instant::now() + timeout;
         let permit = Arc::clone(&self.wire.queries).acquire_owned();
-        tokio::select! {
-            permit = permit => permit.map_err(|error| WireError::internal(&error.into()).into()),
-            _ = self.place.canceled.changed() => Err(canceled().into()),
-            end = self.place.ending.ended() => Err(end.into()),
-            () = tokio::time::sleep_until(watch.deadline) => {
+        let place = tokio::select! {
+            permit = permit => permit.map_err(|error| WireError::internal(&error.into()))?,
+            _ = self.place.canceled.changed() => return Err(canceled().into()),
+            end = self.place.ending.ended() => return Err(end.into()),
+            () = tokio::time::sleep_until(deadline) => {
                 let message = "too many other queries are being answered; try again later";
-                Err(WireError::new(state::LIMIT, message).into())
+                return Err(WireError::new(state::LIMIT, message).into());
             }
-        }
+        };
+        Ok(Watch { deadline, timeout, place, is_slow: false })
     }
 
     /// Sends a query to a process.
@@ -278,7 +279,11 @@ impl Session {
     }
 
     /// Waits for more of an answer, and sends what is there. The process is ended with `running` if it must not go on.
-    async fn next_messages(&mut self, running: &mut Running, watch: &Watch) -> Result<(), Stop> {
+    async fn next_messages(
+        &mut self,
+        running: &mut Running,
+        watch: &mut Watch,
+    ) -> Result<(), Stop> {
         loop {
             let connection = &mut self.connection;
             let event = if connection.out.len() >= FULL_BYTES {
@@ -289,6 +294,8 @@ impl Session {
                     () = running.erasures.erased() => Event::Erased,
                     () = tokio::time::sleep_until(watch.deadline) => Event::Late,
                     sent = connection.send_some() => Event::Sent(sent),
+                    // Ready only if the client was waited for.
+                    () = std::future::ready(()), if !watch.is_slow => Event::ClientIsSlow,
                 }
             } else {
                 tokio::select! {
@@ -308,11 +315,21 @@ impl Session {
                 }
                 Event::Messages(None) => return Err(out_of_memory().into()),
                 Event::Read(done) | Event::Sent(done) => done?,
+                Event::ClientIsSlow => self.give_way(watch),
                 Event::Canceled => return Err(canceled().into()),
                 Event::Erased => return Err(erased().into()),
                 Event::Late => return Err(late(watch.timeout).into()),
                 Event::Ended(end) => return Err(end.into()),
             }
+        }
+    }
+
+    /// Gives the place of a query to another one, since this one is held up by its client. If too many are, it keeps the
+    /// place, so that the number of processes stays limited.
+    fn give_way(&self, watch: &mut Watch) {
+        watch.is_slow = true;
+        if let Ok(place) = Arc::clone(&self.wire.paused).try_acquire_owned() {
+            drop(std::mem::replace(&mut watch.place, place));
         }
     }
 
