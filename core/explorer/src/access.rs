@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Settings;
+use crate::error::ApiError;
 use crate::host::Host;
 use crate::listening::is_loopback_name;
 use crate::tokens::Tokens;
@@ -110,6 +111,28 @@ pub struct ProxyUsers {
     pub role: Role,
 }
 
+impl ProxyUsers {
+    /// Returns the name of the user that the proxy names; none if it names nobody.
+    fn name(&self, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+        let mut values = headers.get_all(&self.header).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let header = &self.header;
+        // A proxy that adds its header to that of the client would let the client choose.
+        if values.next().is_some() {
+            return Err(ApiError::bad_request(format!(
+                "the request has the header {header} more than once: the proxy must replace the one that it receives"
+            )));
+        }
+        let name = str::from_utf8(value.as_bytes()).map_err(|_| {
+            ApiError::bad_request(format!(
+                "the name of the user in the header {header} is not UTF-8"
+            ))
+        })?;
+        let name = name.trim();
+        Ok((!name.is_empty()).then(|| name.chars().take(100).collect()))
+    }
+}
+
 struct Session {
     user: User,
     /// The token that it began with; none for the printed address.
@@ -199,8 +222,11 @@ impl Access {
         first.take_if(|(first, ends_ms)| *first == hash(token) && now_ms < *ends_ms).is_some()
     }
 
-    /// Returns the user of a request; none if it has no session, token or header of the proxy.
-    pub(crate) fn authenticate(&self, headers: &HeaderMap, now_ms: u64) -> Option<User> {
+    /// Returns the user of a request.
+    ///
+    /// # Errors
+    /// It has no session, token or header of the proxy, or that header does not tell one user.
+    pub(crate) fn authenticate(&self, headers: &HeaderMap, now_ms: u64) -> Result<User, ApiError> {
         if let Some(session) = self.cookie_of(headers) {
             let state = self.state();
             let session = state.sessions.get(&hash(session));
@@ -209,21 +235,20 @@ impl Access {
                 session.ends_ms > now_ms && token.is_none_or(|token| self.tokens.has(token))
             };
             if let Some(session) = session.filter(is_accepted) {
-                return Some(session.user.clone());
+                return Ok(session.user.clone());
             }
         }
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        if let Some(token) = text("authorization").and_then(|value| value.strip_prefix("Bearer ")) {
-            let found = self.tokens.find(token.trim()).map(|token| User::of_token(&token));
-            // A proxy may pass on a token of its own.
-            if found.is_some() || self.proxy_users.is_none() {
-                return found;
-            }
+        let authorization = headers.get(header::AUTHORIZATION);
+        let authorization = authorization.and_then(|value| value.to_str().ok());
+        if let Some(token) = authorization.and_then(|value| value.strip_prefix("Bearer "))
+            && let Some(token) = self.tokens.find(token.trim())
+        {
+            return Ok(User::of_token(&token));
         }
-        let proxy = self.proxy_users.as_ref()?;
-        let name = text(&proxy.header).map(str::trim).filter(|name| !name.is_empty())?;
-        let name = name.chars().take(100).collect();
-        Some(User { name, role: proxy.role, is_first: false })
+        // A proxy may pass on a token of its own.
+        let proxy = self.proxy_users.as_ref().ok_or_else(ApiError::unauthorized)?;
+        let name = proxy.name(headers)?.ok_or_else(ApiError::unauthorized)?;
+        Ok(User { name, role: proxy.role, is_first: false })
     }
 
     fn cookie_of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {

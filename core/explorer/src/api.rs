@@ -70,11 +70,11 @@ pub(crate) async fn authenticate(
 ) -> Response {
     let now_ms = explorer.host.now_ms();
     match explorer.access.authenticate(request.headers(), now_ms) {
-        Some(user) => {
+        Ok(user) => {
             request.extensions_mut().insert(user);
             next.run(request).await
         }
-        None => ApiError::unauthorized().into_response(),
+        Err(error) => error.into_response(),
     }
 }
 

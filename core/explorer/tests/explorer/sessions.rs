@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderValue, Request, StatusCode};
 
 use crate::kit::{HOST, PUBLIC_HOST, Served, served, served_behind_proxy, served_with, text};
 
@@ -108,6 +108,27 @@ async fn a_proxy_names_its_users_in_the_one_header_that_is_trusted() {
             assert!(session.contains("\"role\":\"viewer\""), "{session}");
             assert!(session.contains("\"user\":\"jane\""), "{session}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_of_the_proxy_that_does_not_tell_one_user_is_refused() {
+    let served = served_behind_proxy();
+    let latin = [b'J', 0xe9];
+    for (names, status, part) in [
+        (&[&b"admin"[..], b"jane"][..], StatusCode::BAD_REQUEST, "more than once"),
+        (&[b"jane", b""], StatusCode::BAD_REQUEST, "more than once"),
+        (&["Zoë Müller".as_bytes()], StatusCode::OK, "\"user\":\"Zoë Müller\""),
+        (&[&latin], StatusCode::BAD_REQUEST, "is not UTF-8"),
+    ] {
+        let request = Request::get("/api/v1/session").header("host", HOST);
+        let request = names.iter().fold(request, |request, name| {
+            request.header("x-forwarded-user", HeaderValue::from_bytes(name).expect("a value"))
+        });
+        let response = served.send(request.body(Body::empty()).expect("a request")).await;
+        assert_eq!(response.status(), status, "{names:?}");
+        let body = text(response).await;
+        assert!(body.contains(part), "{body}");
     }
 }
 
