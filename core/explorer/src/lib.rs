@@ -39,7 +39,7 @@ pub use self::host::{
 };
 pub use self::listening::Listening;
 pub use self::openapi::openapi;
-pub use self::server::{Connections, Stopped, serve};
+pub use self::server::{Connections, Stopped, serve, set_options};
 use self::sessions::Sessions;
 pub use self::snapshot::{AnswerColumn, AnsweredQuestion, QueryAnswer, SNAPSHOT_MARK, snapshot};
 pub use self::tls::{Tls, TlsError};

@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use ipnet::IpNet;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -43,6 +44,12 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// The wait after the system has refused a connection, for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The time without a packet after which the system asks whether a client is still there, the time between two such
+/// questions, and the number of those that may stay unanswered.
+const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_PROBES: u32 = 4;
 
 /// The end of a server that was asked to stop.
 #[derive(Debug)]
@@ -93,8 +100,7 @@ pub async fn serve(
                 let (router, tls) = (router.clone(), how.tls.clone());
                 tasks.spawn(async move {
                     let _permit = permit;
-                    // Small answers must not wait for more to send.
-                    let _ = stream.set_nodelay(true);
+                    set_options(&stream);
                     match tls {
                         Some(tls) => answer_over_tls(stream, &tls, router).await,
                         None => answer(stream, router).await,
@@ -112,6 +118,22 @@ pub async fn serve(
     // Longer answers are cut off, so that the reader sees that they are not whole.
     let _ = tokio::time::timeout(SHUTDOWN, ended).await;
     Stopped
+}
+
+/// Sets the options of a connection that a server has accepted.
+pub fn set_options(stream: &TcpStream) {
+    // Small answers must not wait for more to send.
+    let nodelay = stream.set_nodelay(true);
+    // A machine that has lost its network or power closes nothing: without this, its connection and its query stay.
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_PROBES);
+    let keepalive = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    // A connection that has ended already has no options.
+    if let Err(error) = nodelay.and(keepalive) {
+        tracing::debug!(%error, "the options of a connection were not set");
+    }
 }
 
 /// Answers requests over TLS. A client with a slow handshake must not hold a connection for long.
@@ -160,6 +182,24 @@ mod tests {
 
     fn large_answer() -> Router {
         Router::new().route("/", get(async || "x".repeat(1 << 20)))
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_is_gone_is_noticed_within_minutes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it has one");
+        let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (_client, (stream, _)) = (client.expect("it listens"), accepted.expect("it came"));
+        set_options(&stream);
+        let socket = SockRef::from(&stream);
+        assert!(stream.nodelay().expect("it is open") && socket.keepalive().expect("it is open"));
+        #[cfg(target_os = "linux")]
+        {
+            let idle = socket.tcp_keepalive_time().expect("it is open");
+            let interval = socket.tcp_keepalive_interval().expect("it is open");
+            let probes = socket.tcp_keepalive_retries().expect("it is open");
+            assert!(idle + interval * probes <= Duration::from_mins(2));
+        }
     }
 
     #[tokio::test(start_paused = true)]

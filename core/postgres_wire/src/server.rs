@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use core_explorer::{AccessToken, Host, Settings, Tls, Tokens};
+use core_explorer::{AccessToken, Host, Settings, Tls, Tokens, set_options};
 use core_reading::StartWorker;
 use core_store::TenantStore;
 use tokio::net::TcpListener;
@@ -232,8 +232,7 @@ impl Wire {
                 Ok((stream, _)) => {
                     let permit = Arc::clone(&connections).try_acquire_owned();
                     let wire = Arc::clone(&self);
-                    // Small answers must not wait for more to send.
-                    let _ = stream.set_nodelay(true);
+                    set_options(&stream);
                     tasks.spawn(async move {
                         let connection = Connection::new(Box::new(stream));
                         match permit {
