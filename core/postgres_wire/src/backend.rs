@@ -13,6 +13,8 @@ pub(crate) enum Severity {
     Fatal,
     /// Ends the statement.
     Error,
+    /// Ends nothing, and tells that something has no effect.
+    Warning,
     /// Ends nothing.
     Notice,
 }
@@ -22,6 +24,7 @@ impl Severity {
         match self {
             Self::Fatal => b"FATAL",
             Self::Error => b"ERROR",
+            Self::Warning => b"WARNING",
             Self::Notice => b"NOTICE",
         }
     }
@@ -145,7 +148,10 @@ pub(crate) fn text_row(out: &mut BytesMut, cells: &[&str]) {
 
 /// Tells an error or a notice.
 pub(crate) fn error(out: &mut BytesMut, severity: Severity, error: &WireError) {
-    let kind = if severity == Severity::Notice { b'N' } else { b'E' };
+    let kind = match severity {
+        Severity::Fatal | Severity::Error => b'E',
+        Severity::Warning | Severity::Notice => b'N',
+    };
     message(out, kind, |out| {
         for field in *b"SV" {
             out.put_u8(field);

@@ -18,12 +18,20 @@ pub(crate) enum Command {
     Begin,
     Commit,
     Rollback,
-    /// Marks a place in a transaction, or forgets one: nothing changes that it could bring back.
+    /// Marks a place in a transaction, or forgets one. Only settings change in a transaction, and these stay as they are.
     Savepoint(&'static str),
     RollbackTo,
     Set {
         name: String,
         value: String,
+        /// True if it holds for the transaction alone.
+        is_local: bool,
+    },
+    /// The same as a query: `select set_config('name', 'value', is_local)`.
+    SetConfig {
+        name: String,
+        value: String,
+        is_local: bool,
     },
     /// Sets what a transaction is: it reads one generation, whatever is asked for.
     SetTransaction,
@@ -164,6 +172,7 @@ impl Words<'_> {
             "savepoint" => Command::Savepoint("SAVEPOINT"),
             "release" => Command::Savepoint("RELEASE"),
             "set" => self.set()?,
+            "select" => self.set_config()?,
             "show" => match self.word()?.as_str() {
                 "tables" | "columns" => return None,
                 "time" if self.has("zone") => Command::Show("TimeZone".to_owned()),
@@ -254,10 +263,7 @@ impl Words<'_> {
 
     fn set(&mut self) -> Option<Command> {
         // `session` and `local` may stand before a name.
-        let is_session = self.has("session");
-        if !is_session {
-            self.has("local");
-        }
+        let is_local = !self.has("session") && self.has("local");
         let name = self.word()?;
         let name = match name.as_str() {
             "transaction" | "characteristics" => return Some(Command::SetTransaction),
@@ -278,7 +284,27 @@ impl Words<'_> {
             other => other.to_string(),
         });
         let value = values.collect::<Vec<_>>().join(" ").replace(" ,", ",");
-        Some(Command::Set { name, value })
+        Some(Command::Set { name, value, is_local })
+    }
+
+    /// `set_config('name', 'value', is_local)` and nothing else.
+    fn set_config(&mut self) -> Option<Command> {
+        if self.has("pg_catalog") {
+            self.takes(&Token::Period);
+        }
+        if !(self.has("set_config") && self.takes(&Token::LParen)) {
+            return None;
+        }
+        let name = self.text()?;
+        self.takes(&Token::Comma);
+        let value = self.text()?;
+        self.takes(&Token::Comma);
+        let is_local = self.has("true");
+        if !is_local && !self.has("false") {
+            return None;
+        }
+        let is_whole = self.takes(&Token::RParen) && self.next == self.tokens.len();
+        is_whole.then_some(Command::SetConfig { name, value, is_local })
     }
 
     /// `declare name [options] cursor [with hold] for query`

@@ -77,9 +77,29 @@ struct Transaction {
     has_failed: bool,
     /// The generation that it reads, once it has read.
     generation: Option<String>,
+    /// The settings that the session has at its end; none outside of a transaction.
+    settings: Option<SavedSettings>,
+}
+
+/// The settings that a session has after a transaction.
+#[derive(Debug)]
+struct SavedSettings {
+    /// If it is committed: without those of the transaction alone.
+    committed: Settings,
+    /// If it is rolled back: those at its start.
+    rolled_back: Settings,
 }
 
 impl Transaction {
+    /// Begins, unless one has begun before.
+    fn begin(&mut self, settings: &Settings) {
+        self.is_open = true;
+        self.settings.get_or_insert_with(|| SavedSettings {
+            committed: settings.clone(),
+            rolled_back: settings.clone(),
+        });
+    }
+
     fn status(&self) -> u8 {
         match (self.is_open, self.has_failed) {
             (false, _) => b'I',
@@ -243,15 +263,18 @@ impl Session {
     /// Ends a series of messages.
     async fn ready(&mut self) -> Result<(), End> {
         if !self.transaction.is_open {
-            self.end_transaction();
+            self.end_transaction(true);
         }
         backend::ready(&mut self.connection.out, self.transaction.status());
         self.connection.flush().await
     }
 
-    /// Forgets the generation, and the cursors that end with a transaction.
-    fn end_transaction(&mut self) {
-        self.transaction = Transaction::default();
+    /// Forgets the generation, the settings and the cursors that end with a transaction.
+    fn end_transaction(&mut self, is_committed: bool) {
+        let transaction = std::mem::take(&mut self.transaction);
+        if let Some(saved) = transaction.settings {
+            self.restore(if is_committed { saved.committed } else { saved.rolled_back });
+        }
         self.portals.retain(|_, portal| portal.is_held);
     }
 

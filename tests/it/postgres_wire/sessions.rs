@@ -147,6 +147,35 @@ fn settings_are_kept_and_a_session_can_be_used_again() {
 }
 
 #[test]
+fn settings_of_a_transaction_end_with_it() {
+    let scene = scene();
+    let server = Server::start(&scene, &[]);
+    let client = server.viewer();
+    let texts = |sql: &str| server.texts(&client, sql).expect(sql);
+    let timeout = "show statement_timeout";
+    for (statements, expected) in [
+        ("begin; set statement_timeout = '1s'; rollback", "0"),
+        ("begin; set statement_timeout = '2s'; commit", "2s"),
+        ("begin; set local statement_timeout = '3s'; show statement_timeout; commit", "2s"),
+        ("begin; set statement_timeout = '4s'; set local statement_timeout = '5s'; commit", "4s"),
+        ("set local statement_timeout = '6s'", "4s"),
+        ("begin; begin; reset statement_timeout; rollback", "4s"),
+        ("begin; select set_config('statement_timeout', '7s', true); commit", "4s"),
+        ("select set_config('statement_timeout', '8s', false)", "8s"),
+    ] {
+        texts(statements);
+        assert_eq!(texts(timeout), [expected], "{statements}");
+        let current = "select current_setting('statement_timeout')";
+        assert_eq!(texts(current), [expected], "{statements}");
+    }
+    assert_eq!(texts("begin; set local statement_timeout = '3s'; show statement_timeout"), ["3s"]);
+    assert_eq!(server.code(&client, "select nothing"), "42703");
+    texts("commit");
+    assert_eq!(texts(timeout), ["8s"], "a transaction that has failed is rolled back");
+    assert_eq!(texts("select set_config('statement_timeout', '9s', false)"), ["9s"]);
+}
+
+#[test]
 fn a_cursor_from_before_an_erasure_gives_out_no_more_rows() {
     let scene = scene();
     let made = scene.program(&["privacy", "key", "new"]);

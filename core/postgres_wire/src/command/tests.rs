@@ -29,8 +29,6 @@ fn statements_end_at_semicolons_that_are_no_text() {
 
 #[test]
 fn the_session_answers_what_is_no_query() {
-    let set =
-        |name: &str, value: &str| Command::Set { name: name.to_owned(), value: value.to_owned() };
     let fetch = |count| Command::Fetch { cursor: "c".to_owned(), count };
     for (text, expected) in [
         ("", Command::Empty),
@@ -45,11 +43,6 @@ fn the_session_answers_what_is_no_query() {
         ("ROLLBACK", Command::Rollback),
         ("rollback to savepoint a", Command::RollbackTo),
         ("savepoint a", Command::Savepoint("SAVEPOINT")),
-        ("set extra_float_digits = 3", set("extra_float_digits", "3")),
-        ("SET SESSION statement_timeout TO '2s'", set("statement_timeout", "2s")),
-        ("set local search_path to public, pg_catalog", set("search_path", "public, pg_catalog")),
-        ("set time zone 'UTC'", set("TimeZone", "UTC")),
-        ("set names 'utf8'", set("client_encoding", "utf8")),
         ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", Command::SetTransaction),
         ("set transaction read only", Command::SetTransaction),
         ("set role admin", Command::Unsupported("SET ROLE".to_owned())),
@@ -87,6 +80,41 @@ fn the_session_answers_what_is_no_query() {
     let declared = Command::parse("declare \"C\" cursor with hold for values (1)");
     let query = "values (1)".to_owned();
     assert_eq!(declared, Command::Declare { cursor: "C".to_owned(), query, is_held: true });
+}
+
+#[test]
+fn a_setting_is_set_by_a_statement_or_by_a_query_of_nothing_else() {
+    let (is_local, is_session) = (true, false);
+    let set_as = |name: &str, value: &str, is_local| Command::Set {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        is_local,
+    };
+    let set = |name: &str, value: &str| set_as(name, value, is_session);
+    let set_config = |name: &str, value: &str, is_local| Command::SetConfig {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        is_local,
+    };
+    for (text, expected) in [
+        ("set extra_float_digits = 3", set("extra_float_digits", "3")),
+        ("SET SESSION statement_timeout TO '2s'", set("statement_timeout", "2s")),
+        (
+            "set local search_path to public, pg_catalog",
+            set_as("search_path", "public, pg_catalog", is_local),
+        ),
+        ("select set_config('jit', 'off', false)", set_config("jit", "off", is_session)),
+        (
+            "SELECT pg_catalog.set_config('search_path', '', TRUE);",
+            set_config("search_path", "", is_local),
+        ),
+        ("select set_config('jit', 'off', false) from pg_settings", Command::Query),
+        ("select set_config('jit', $1, false)", Command::Query),
+        ("set time zone 'UTC'", set("TimeZone", "UTC")),
+        ("set names 'utf8'", set("client_encoding", "utf8")),
+    ] {
+        assert_eq!(Command::parse(text), expected, "{text}");
+    }
 }
 
 #[test]

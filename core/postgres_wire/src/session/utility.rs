@@ -8,6 +8,7 @@ use crate::backend::{self, Column, Severity};
 use crate::command::{Command, Text};
 use crate::error::{WireError, state};
 use crate::kind::Kind;
+use crate::settings::Settings;
 
 /// An answer of the session itself.
 #[derive(Debug, Default)]
@@ -44,6 +45,9 @@ fn columns(names: &[&str], only: Option<&str>) -> Vec<Column> {
     names.map(column).collect()
 }
 
+/// The name of the column that `select set_config(…)` has.
+const SET_CONFIG: &str = "set_config";
+
 /// The columns of `show all`.
 const ALL: [&str; 3] = ["name", "setting", "description"];
 
@@ -52,16 +56,16 @@ impl Session {
     pub(super) fn utility(&mut self, command: Command) -> Result<Answer, Stop> {
         Ok(match command {
             Command::Begin => {
-                self.transaction.is_open = true;
+                self.transaction.begin(&self.settings);
                 Answer::tag("BEGIN")
             }
             Command::Commit => {
-                let tag = if self.transaction.has_failed { "ROLLBACK" } else { "COMMIT" };
-                self.end_transaction();
-                Answer::tag(tag)
+                let is_kept = !self.transaction.has_failed;
+                self.end_transaction(is_kept);
+                Answer::tag(if is_kept { "COMMIT" } else { "ROLLBACK" })
             }
             Command::Rollback => {
-                self.end_transaction();
+                self.end_transaction(false);
                 Answer::tag("ROLLBACK")
             }
             Command::Savepoint(tag) => {
@@ -73,17 +77,29 @@ impl Session {
                 self.transaction.has_failed = false;
                 Answer::tag("ROLLBACK")
             }
-            Command::Set { name, value } => self.set(&name, &value)?,
+            Command::Set { name, value, is_local } => {
+                if is_local && !self.transaction.is_open {
+                    let message = "SET LOCAL changes nothing outside of a transaction";
+                    self.remark(Severity::Warning, state::NO_TRANSACTION, message);
+                }
+                self.set(&name, &value, is_local)?;
+                Answer::tag("SET")
+            }
+            Command::SetConfig { name, value, is_local } => {
+                let value = self.set(&name, &value, is_local)?;
+                let name = Some(SET_CONFIG.to_owned());
+                Answer { name, rows: vec![vec![value]], ..Answer::tag("SELECT 1") }
+            }
             Command::SetTransaction => Answer::tag("SET"),
             Command::Show(name) => self.show(&name)?,
             Command::Reset(name) => {
-                self.settings.reset(name.as_deref())?;
+                self.reset(name.as_deref())?;
                 Answer::tag("RESET")
             }
             Command::DiscardAll => {
                 self.statements.clear();
                 self.portals.clear();
-                self.settings.reset(None)?;
+                self.reset(None)?;
                 Answer::tag("DISCARD ALL")
             }
             Command::Discard => Answer::tag("DISCARD"),
@@ -117,6 +133,7 @@ impl Session {
             Command::Show(name) => {
                 columns(&[], Some(self.settings.get(name).map_or(name, |(name, _)| name)))
             }
+            Command::SetConfig { .. } => columns(&[], Some(SET_CONFIG)),
             _ => Vec::new(),
         };
         let out = &mut self.connection.out;
@@ -135,18 +152,51 @@ impl Session {
         Err(WireError::new(state::NO_TRANSACTION, message))
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<Answer, WireError> {
-        let changed = self.settings.set(name, value)?;
-        let (name, value) = self.settings.get(changed.name)?;
-        let out = &mut self.connection.out;
+    /// Changes a setting, and returns its value. One of the transaction alone changes nothing outside of one.
+    fn set(&mut self, name: &str, value: &str, is_local: bool) -> Result<String, WireError> {
+        let mut settings = self.settings.clone();
+        let changed = settings.set(name, value)?;
+        let kept = settings.get(changed.name)?.1.to_owned();
+        if is_local && !self.transaction.is_open {
+            return Ok(kept);
+        }
+        if !is_local && let Some(saved) = &mut self.transaction.settings {
+            saved.committed.set(name, value)?;
+        }
+        self.settings = settings;
         if changed.is_told {
-            backend::parameter_status(out, name, value);
+            backend::parameter_status(&mut self.connection.out, changed.name, &kept);
         }
         if let Some(remark) = changed.remark {
             // The code of a success.
-            backend::error(out, Severity::Notice, &WireError::new("00000", remark));
+            self.remark(Severity::Notice, "00000", remark);
         }
-        Ok(Answer::tag("SET"))
+        Ok(kept)
+    }
+
+    fn remark(&mut self, severity: Severity, code: &'static str, message: &str) {
+        backend::error(&mut self.connection.out, severity, &WireError::new(code, message));
+    }
+
+    /// Gives a setting, or all, the value that it had at first.
+    fn reset(&mut self, name: Option<&str>) -> Result<(), WireError> {
+        let mut settings = self.settings.clone();
+        settings.reset(name)?;
+        if let Some(saved) = &mut self.transaction.settings {
+            saved.committed.reset(name)?;
+        }
+        self.restore(settings);
+        Ok(())
+    }
+
+    /// Replaces all settings, and tells the client what has changed.
+    pub(super) fn restore(&mut self, settings: Settings) {
+        let before = std::mem::replace(&mut self.settings, settings);
+        for (name, value) in self.settings.told() {
+            if before.get(name).is_ok_and(|(_, old)| old != value) {
+                backend::parameter_status(&mut self.connection.out, name, value);
+            }
+        }
     }
 
     fn show(&self, name: &str) -> Result<Answer, WireError> {
