@@ -4,6 +4,7 @@
 mod answers;
 mod limits;
 mod sessions;
+mod values;
 
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ mod empty;
 mod expressions;
 mod names;
 mod select;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -42,6 +43,8 @@ pub(crate) struct Rewritten {
     pub(crate) lists: BTreeSet<String>,
     /// Those that limit the number of rows, which are whole numbers.
     pub(crate) counts: BTreeSet<String>,
+    /// Those that are cast to a time with a zone.
+    pub(crate) zoned: BTreeSet<String>,
 }
 
 /// Finds the parameters of a statement.
@@ -50,6 +53,7 @@ struct Parameters {
     all: BTreeSet<String>,
     lists: BTreeSet<String>,
     counts: BTreeSet<String>,
+    zoned: BTreeSet<String>,
 }
 
 impl Visitor for Parameters {
@@ -67,6 +71,11 @@ impl Visitor for Parameters {
         self.all.extend(parameter(expr));
         if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr {
             self.lists.extend(parameter(right));
+        }
+        if let Expr::Cast { expr, data_type, .. } = expr
+            && times::is_zoned_type(data_type)
+        {
+            self.zoned.extend(parameter(expr));
         }
         ControlFlow::Continue(())
     }
@@ -97,8 +106,8 @@ pub(crate) fn rewrite(sql: &str, names: &Names) -> Result<Rewritten, WireError> 
     let _ = VisitMut::visit(&mut statement, &mut rewriter);
     let _ = Visit::visit(&statement, &mut after);
     let (sql, catalog) = (statement.to_string(), rewriter.catalog);
-    let Parameters { all: parameters, lists, counts } = before;
-    Ok(Rewritten { sql, catalog, parameters, kept: after.all, lists, counts })
+    let Parameters { all: parameters, lists, counts, zoned } = before;
+    Ok(Rewritten { sql, catalog, parameters, kept: after.all, lists, counts, zoned })
 }
 
 fn parse(sql: &str, names: &Names) -> Result<Statement, WireError> {

@@ -205,11 +205,11 @@ impl Answering<'_> {
         for name in &prepared.rewritten.parameters {
             let number = number_of(name)?;
             types.resize(types.len().max(number), 0);
-            if types[number - 1] == 0 && prepared.rewritten.lists.contains(name) {
-                types[number - 1] = Kind::Texts.oid();
-            }
-            if types[number - 1] == 0 && prepared.rewritten.counts.contains(name) {
-                types[number - 1] = Kind::Int8.oid();
+            let Rewritten { lists, counts, zoned, .. } = &prepared.rewritten;
+            let told = [(lists, Kind::Texts), (counts, Kind::Int8), (zoned, Kind::TimestampTz)];
+            let kind = told.into_iter().find(|(names, _)| names.contains(name));
+            if let Some((_, kind)) = kind.filter(|_| types[number - 1] == 0) {
+                types[number - 1] = kind.oid();
             }
         }
         Ok(types)

@@ -1,11 +1,12 @@
 //! Expressions that Postgres has and the engine lacks.
 
 use sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, DataType, Expr, FunctionArguments, Ident, ObjectName,
-    ObjectNamePart, Query, UnaryOperator, Value,
+    ArrayElemTypeDef, BinaryOperator, DataType, ExactNumberInfo, Expr, FunctionArguments, Ident,
+    ObjectName, ObjectNamePart, Query, TimezoneInfo, TypedString, UnaryOperator, Value,
 };
 
 use super::select::{aggregated, call, list};
+use super::times;
 use crate::catalog::{CLASS_NAME, CLASS_OID, PG_CATALOG, PUBLIC, TYPE_OID, WORD_PREFIX};
 use crate::decode;
 
@@ -35,6 +36,9 @@ const TEXTS: [&str; 11] = [
     "yes_or_no",
 ];
 
+/// The most bits of a number that `float(bits)` holds in single precision. `float` alone is double precision.
+const SINGLE_BITS: u64 = 24;
+
 /// Replaces an expression whose parts were replaced before.
 pub(super) fn rewrite(expr: &mut Expr) {
     let replacement = match expr {
@@ -60,6 +64,8 @@ pub(super) fn rewrite(expr: &mut Expr) {
         Expr::AllOp { left, compare_op: BinaryOperator::NotEq, right } => contains(left, right)
             .map(|contains| Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(contains) }),
         Expr::Cast { .. } => cast(expr),
+        Expr::TypedString(typed) => typed_string(typed),
+        Expr::AtTimeZone { timestamp, time_zone } => Some(times::in_zone(timestamp, time_zone)),
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             if let Some(escape) = escape_char.take() {
                 **pattern = escaped_by_backslash(pattern, &escape.value);
@@ -105,6 +111,7 @@ fn function(expr: &mut Expr) -> Option<Expr> {
     let name = name.unwrap_or_default();
     match &mut function.args {
         _ if is_word(&name) => Some(word(&name)),
+        FunctionArguments::None | FunctionArguments::List(_) => times::function(function),
         FunctionArguments::Subquery(query) if name == "array" => {
             let mut query: Query = (**query).clone();
             if aggregated(&mut query, "array_agg") {
@@ -112,7 +119,7 @@ fn function(expr: &mut Expr) -> Option<Expr> {
             }
             list(query)
         }
-        _ => None,
+        FunctionArguments::Subquery(_) => None,
     }
 }
 
@@ -148,11 +155,43 @@ fn escaped_by_backslash(pattern: &Expr, escape: &Value) -> Expr {
         return pattern.clone();
     }
     let text = |text: &str| Expr::Value(Value::SingleQuotedString(text.to_owned()).into());
-    let doubled = call("replace", vec![pattern.clone(), text("\\"), text("\\\\")]);
+    if let Expr::Value(value) = pattern
+        && let Value::SingleQuotedString(pattern) = &value.value
+    {
+        return text(&escaped_pattern(pattern, escape));
+    }
+    let replaced =
+        |pattern, from: &str, to: &str| call("replace", vec![pattern, text(from), text(to)]);
+    let doubled = replaced(pattern.clone(), "\\", "\\\\");
     if escape.is_empty() {
         return doubled;
     }
-    call("replace", vec![doubled, text(escape), text("\\")])
+    // The escape character itself, while the single ones are replaced.
+    let mark = "\u{1}";
+    let itself = match escape.as_str() {
+        "%" | "_" => format!("\\{escape}"),
+        other => other.to_owned(),
+    };
+    let marked = replaced(doubled, &escape.repeat(2), mark);
+    replaced(replaced(marked, escape, "\\"), mark, &itself)
+}
+
+/// The same for a pattern that is a text.
+fn escaped_pattern(pattern: &str, escape: &str) -> String {
+    let mut escaped = String::new();
+    let mut chars = pattern.chars();
+    while let Some(mut c) = chars.next() {
+        let is_escaped = escape.chars().eq([c]);
+        if is_escaped {
+            // One at the end means itself.
+            c = chars.next().unwrap_or(c);
+        }
+        if c == '\\' || (is_escaped && matches!(c, '%' | '_')) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
 }
 
 /// Compares with any item of a list.
@@ -189,9 +228,20 @@ fn cast(expr: &mut Expr) -> Option<Expr> {
         let items = literals(text)?.into_iter().map(|item| casted(item, kind.clone()));
         return Some(call("make_array", items.collect()));
     }
-    let is_text = matches!(&**inner, Expr::Value(value)
-        if matches!(value.value, Value::SingleQuotedString(_) | Value::Placeholder(_)));
-    match type_name(data_type)?.as_str() {
+    let is_parameter =
+        matches!(&**inner, Expr::Value(value) if matches!(value.value, Value::Placeholder(_)));
+    if times::is_zoned_type(data_type) {
+        // The engine tells the type of a parameter by a cast alone.
+        let inner = if is_parameter { expr.clone() } else { (**inner).clone() };
+        return Some(times::zoned(inner));
+    }
+    let is_text = is_parameter
+        || matches!(&**inner, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)));
+    let Some(name) = type_name(data_type) else {
+        *data_type = known(data_type)?;
+        return None;
+    };
+    match name.as_str() {
         "regclass" if is_text => Some(call(CLASS_OID, vec![(**inner).clone()])),
         // A number of a table, which Postgres shows as its name.
         "regclass" => Some(call(CLASS_NAME, vec![(**inner).clone()])),
@@ -205,6 +255,15 @@ fn cast(expr: &mut Expr) -> Option<Expr> {
             None
         }
     }
+}
+
+/// Replaces the type of a literal such as `timestamptz '2026-03-01'`.
+fn typed_string(typed: &mut TypedString) -> Option<Expr> {
+    if times::is_zoned_type(&typed.data_type) {
+        return Some(times::zoned(Expr::Value(typed.value.clone())));
+    }
+    typed.data_type = known(&typed.data_type)?;
+    None
 }
 
 fn casted(expr: Expr, data_type: DataType) -> Expr {
@@ -236,6 +295,11 @@ fn name_of(name: &Ident) -> String {
 
 /// Returns the type of the engine for one of the catalog.
 fn known(data_type: &DataType) -> Option<DataType> {
+    if let DataType::Float(precision) = data_type {
+        let is_single =
+            matches!(precision, ExactNumberInfo::Precision(bits) if *bits <= SINGLE_BITS);
+        return (!is_single).then_some(DataType::Double(ExactNumberInfo::None));
+    }
     let name = type_name(data_type)?;
     if TEXTS.contains(&&*name) {
         return Some(DataType::Text);
@@ -246,8 +310,8 @@ fn known(data_type: &DataType) -> Option<DataType> {
         "int2" | "smallint" => DataType::SmallInt(None),
         "bool" | "boolean" => DataType::Boolean,
         "text" | "varchar" => DataType::Text,
-        "float8" => DataType::Double(sqlparser::ast::ExactNumberInfo::None),
-        "timestamptz" => DataType::Timestamp(None, sqlparser::ast::TimezoneInfo::WithTimeZone),
+        "float8" => DataType::Double(ExactNumberInfo::None),
+        "timestamptz" => DataType::Timestamp(None, TimezoneInfo::Tz),
         _ => return None,
     })
 }

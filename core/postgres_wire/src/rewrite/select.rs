@@ -112,6 +112,7 @@ pub(super) fn name_of(expr: &Expr) -> Option<String> {
         Expr::Case { .. } => Some("case".to_owned()),
         Expr::Exists { .. } => Some("exists".to_owned()),
         Expr::Extract { .. } => Some("extract".to_owned()),
+        Expr::AtTimeZone { .. } => Some("timezone".to_owned()),
         Expr::Substring { .. } => Some("substring".to_owned()),
         Expr::Subquery(query) => match &*query.body {
             SetExpr::Select(select) => match select.projection.as_slice() {
@@ -263,10 +264,9 @@ fn reads_catalog_only(query: &Query) -> bool {
 /// Returns the list of the rows of a query, as `array(select …)` is; none if it cannot be made. A derived table keeps
 /// the limit and the set operations of the query. It keeps no order, so the aggregate has the terms of it.
 pub(super) fn list(mut query: Query) -> Option<Expr> {
-    let mut order = String::new();
-    let mut columns = "item".to_owned();
+    let mut order = Vec::new();
+    let mut columns = vec!["item".to_owned()];
     for (place, by) in order_of(query.order_by.clone()).into_iter().enumerate() {
-        order.push_str(if place == 0 { " ORDER BY " } else { ", " });
         let key = match &mut *query.body {
             // Terms about distinct rows and set operations can only be about the column.
             SetExpr::Select(select) if !matches!(select.distinct, Some(Distinct::Distinct)) => {
@@ -275,14 +275,16 @@ pub(super) fn list(mut query: Query) -> Option<Expr> {
                     let key = format!("key{place}");
                     let alias = Ident::new(&key);
                     select.projection.push(SelectItem::ExprWithAlias { expr: by.expr, alias });
-                    columns.push_str(&format!(", {key}"));
+                    columns.push(key.clone());
                     key
                 })
             }
             _ => None,
         };
-        order.push_str(&format!("{}{}", key.as_deref().unwrap_or("item"), by.options));
+        order.push(format!("{}{}", key.as_deref().unwrap_or("item"), by.options));
     }
+    let (order, columns) = (order.join(", "), columns.join(", "));
+    let order = if order.is_empty() { order } else { format!(" ORDER BY {order}") };
     let list = format!("(SELECT array_agg(item{order}) FROM (SELECT 1) AS items ({columns}))");
     let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(&list).ok()?;
     let mut list = parser.parse_expr().ok()?;

@@ -55,8 +55,17 @@ fn what_the_engine_lacks_becomes_what_it_has() {
         ),
         (
             "select name not like 'a/_%' escape '/', name like $1 escape '\\' from nexthink_device",
-            "SELECT name NOT LIKE replace(replace('a/_%', '\\', '\\\\'), '/', '\\') AS \"?column?\", name LIKE $1 AS \
-             \"?column?:#1\" FROM nexthink_device",
+            "SELECT name NOT LIKE 'a\\_%' AS \"?column?\", name LIKE $1 AS \"?column?:#1\" FROM nexthink_device",
+        ),
+        (
+            "select name like 'a!!!%!x\\%' escape '!', name like osname escape '_'",
+            "SELECT name LIKE 'a!\\%x\\\\%' AS \"?column?\", name LIKE replace(replace(replace(replace(osName, '\\', '\\\\'), \
+             '__', '\u{1}'), '_', '\\'), '\u{1}', '\\_') AS \"?column?:#1\"",
+        ),
+        (
+            "select x::float, x::float(24), x::float(25), x::double precision from t",
+            "SELECT x::DOUBLE AS \"x\", x::FLOAT(24) AS \"x:#1\", x::DOUBLE AS \"x:#2\", x::DOUBLE PRECISION AS \"x:#3\" \
+             FROM t",
         ),
         ("select current_user", "SELECT pg_current_user() AS \"current_user\""),
         ("select x::\"char\", y::name from t", "SELECT x::TEXT AS \"x\", y::TEXT AS \"y\" FROM t"),
@@ -68,6 +77,38 @@ fn what_the_engine_lacks_becomes_what_it_has() {
     ] {
         assert_eq!(rewritten(sql), expected);
     }
+}
+
+#[test]
+fn a_time_in_a_zone_is_a_local_time_and_a_local_time_in_a_zone_is_a_time() {
+    for (sql, expected) in [
+        (
+            "select name at time zone 'Asia/Tokyo', timezone('UTC', name) from nexthink_device",
+            "SELECT to_local_time(arrow_cast(name, 'Timestamp(ns, \"UTC\")') AT TIME ZONE 'Asia/Tokyo') AS \"timezone\", \
+             to_local_time(arrow_cast(name, 'Timestamp(ns, \"UTC\")') AT TIME ZONE 'UTC') AS \"timezone:#1\" FROM \
+             nexthink_device",
+        ),
+        (
+            "select x::timestamp at time zone 'UTC' at time zone 'Asia/Tokyo' as t",
+            "SELECT to_local_time(arrow_cast(x::TIMESTAMP AT TIME ZONE 'UTC', 'Timestamp(ns, \"UTC\")') AT TIME ZONE \
+             'Asia/Tokyo') AS t",
+        ),
+        (
+            "select date_trunc('day', x at time zone 'UTC') at time zone 'UTC' as t",
+            "SELECT date_trunc('day', to_local_time(arrow_cast(x, 'Timestamp(ns, \"UTC\")') AT TIME ZONE 'UTC')) AT TIME ZONE \
+             'UTC' AS t",
+        ),
+        (
+            "select timestamptz '2026-03-01' as a, '2026-03-01'::timestamp with time zone as b, now() as c, $1::timestamptz as d",
+            "SELECT arrow_cast('2026-03-01', 'Timestamp(ns, \"UTC\")') AS a, arrow_cast('2026-03-01', 'Timestamp(ns, \"UTC\")') \
+             AS b, arrow_cast(now(), 'Timestamp(ns, \"UTC\")') AS c, arrow_cast($1::TIMESTAMPTZ, 'Timestamp(ns, \"UTC\")') AS d",
+        ),
+    ] {
+        assert_eq!(rewritten(sql), expected);
+    }
+    let zoned =
+        rewrite("select $1::timestamptz, $2::timestamp", &names()).expect("it is SQL").zoned;
+    assert_eq!(zoned.into_iter().collect::<Vec<_>>(), ["1"]);
 }
 
 #[test]
