@@ -47,8 +47,9 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 /// The whole program, from the command line to the exit code.
 pub fn main() -> ExitCode {
     // Errors of the command line are told in the format that it asks for, too.
-    let wants_json = core_cli::asks_for_json(std::env::args_os());
-    let cli = core_cli::parse(std::env::args_os(), &core_cli::exit_code_list());
+    let arguments = core_assistant::whole_arguments(std::env::args_os(), std::io::stdin());
+    let wants_json = core_cli::asks_for_json(arguments.iter().cloned());
+    let cli = core_cli::parse(arguments, &core_cli::exit_code_list());
     let cli = cli.unwrap_or_else(|error| refuse(&error, wants_json));
     system::protect_process();
     output::hide_panics();

@@ -225,6 +225,45 @@ fn a_call_that_takes_too_long_is_given_up_and_the_next_is_answered() {
 }
 
 #[test]
+fn a_long_query_is_answered() {
+    let scene = Scene::of(TenantSpec { devices: 5, users: 5, ..TenantSpec::default() });
+    scene.run_completely();
+    let long = format!("select 1 as one /* {} */", "x".repeat(200 * 1024));
+    let answers = exchange(&scene, &[], &[call("query", &json!({ "query": long }))]);
+    let (answer, is_error) = said(&answers[0]);
+    assert_eq!((&answer["data"], is_error), (&json!([{ "one": 1 }]), false), "{answer}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_text_of_a_client_is_no_argument_that_other_users_can_read() {
+    let scene = Scene::of(TenantSpec { devices: 5, users: 5, ..TenantSpec::default() });
+    scene.run_completely();
+    let secret = "c0ffee-of-jane";
+    let endless = format!(
+        "select count(*) from generate_series(1, 1000000000000) where value = -length('{secret}')"
+    );
+    let (sender, answered) = std::sync::mpsc::channel::<()>();
+    let is_seen = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _ended = sender;
+            exchange(&scene, &[], &[call("query", &json!({ "query": endless }))]);
+        });
+        let is_argument = |line: Vec<u8>| String::from_utf8_lossy(&line).contains(secret);
+        let mut is_seen = false;
+        while answered.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+            let lines =
+                processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+            is_seen |= lines.into_iter().any(is_argument);
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        is_seen
+    });
+    assert!(!is_seen, "the query was an argument");
+}
+
+#[test]
 fn questions_are_answered_without_the_columns_that_show_people() {
     let scene = Scene::of(TenantSpec::default());
     scene.configure(|configuration| configuration.text("queries.device_users", "#j1_device_users"));

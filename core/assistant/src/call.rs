@@ -1,6 +1,6 @@
 //! Runs the command of a tool in a process of its own, within limits of time, rows and bytes.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdout, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use core_terminal::escape_in_json;
 use serde_json::{Value, json};
 
+use crate::arguments;
 use crate::describe::describe;
 use crate::server::{Program, Settings};
 use crate::tools::{AnswerForm, ToolCommand};
@@ -95,14 +96,20 @@ impl Caller {
         }
         // The options of a command stand before `--`.
         let (name, rest) =
-            command.words.split_first().map_or(("", &[][..]), |(name, rest)| (name, rest));
-        process.arg(name);
-        if !self.settings.personal {
-            process.arg("--without-personal");
-        }
-        process.args(rest);
-        process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.words.split_first().map_or(("", &[][..]), |(name, rest)| (name.as_str(), rest));
+        let without_personal = (!self.settings.personal).then_some("--without-personal");
+        let first = [name].into_iter().chain(without_personal);
+        let words: Vec<&str> = first.chain(rest.iter().map(String::as_str)).collect();
+        let words = serde_json::to_vec(&words)?;
+        process.arg(arguments::ON_STDIN);
+        process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Process(process.spawn()?);
+        if let Some(mut pipe) = process.0.stdin.take() {
+            // A thread, since they may be more than a pipe holds. A process that has ended reads nothing.
+            std::thread::spawn(move || {
+                let _ = pipe.write_all(&words);
+            });
+        }
         let form = command.answer;
         let output =
             process.0.stdout.take().map(|pipe| std::thread::spawn(move || read(pipe, form)));

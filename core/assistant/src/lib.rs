@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unused_crate_dependencies)]
 
+mod arguments;
 mod call;
 mod describe;
 mod protocol;
@@ -12,4 +13,5 @@ mod tools;
 #[cfg(test)]
 use {step_devices as _, step_packages as _};
 
+pub use arguments::whole_arguments;
 pub use server::{Program, Server, Settings};

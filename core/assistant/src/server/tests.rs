@@ -9,8 +9,8 @@ use super::*;
 /// Advice of the command line, which an assistant cannot follow.
 const ADVICE: &str = "leave out --without-personal";
 
-/// Prints its arguments as one JSON text.
-const ECHO: &str = r#"printf '"%s"' "$*""#;
+/// Prints its arguments, and those on its standard input.
+const ECHO: &str = r#"printf '{"words":"%s","input":%s}\n' "$*" "$(cat)""#;
 
 /// A shell that runs a script in place of the program, and the calls that it was to record.
 struct Script {
@@ -121,17 +121,18 @@ async fn each_resource_that_is_listed_can_be_read() {
 }
 
 #[tokio::test]
-async fn a_call_is_a_command_line_that_shows_people_only_if_the_configuration_says_so() {
+async fn a_call_is_a_command_that_shows_people_only_if_the_configuration_says_so() {
     let arguments = json!({ "query": "FIND Device" });
     let (text, is_error) = Scene::new(ECHO).call("show", json!({ "entity": "a b" })).await;
     assert!(!is_error, "{text}");
-    assert_eq!(text["data"], "show --without-personal --output json -- a b");
+    let input = json!(["show", "--without-personal", "--output", "json", "--", "a b"]);
+    // What a client names is not on the command line, which every user of the machine can read.
+    assert_eq!(text["data"], json!({ "words": "--arguments-on-stdin", "input": input }));
     let settings = Settings { personal: true, withheld_advice: ADVICE };
     // A query prints an object a line.
-    let script = r#"printf '{"words":"%s"}\n' "$*""#;
-    let (text, _) = Scene::with(script, settings).call("query", arguments).await;
-    let words = "--worker query --output ndjson --memory-limit=512 -- FIND Device";
-    assert_eq!(text["data"], json!([{ "words": words }]));
+    let (text, _) = Scene::with(ECHO, settings).call("query", arguments).await;
+    let input = json!(["query", "--output", "ndjson", "--memory-limit=512", "--", "FIND Device"]);
+    assert_eq!(text["data"], json!([{ "words": "--worker --arguments-on-stdin", "input": input }]));
 }
 
 #[tokio::test]
